@@ -1,1 +1,143 @@
-//! inos-pricing
+//! What storage, compute and bandwidth cost, how many replicas a budget buys, and who has paid.
+//!
+//! Prices and balances that are computed with floats, or rounded at each step, drift: the sum of the lines is not the
+//! total, and an hour billed by the second is not an hour. This crate computes every price as an integer over one denominator and rounds
+//! once. Its ledger books every movement twice and answers a repeated transaction with its first verdict, so that under any
+//! mixture of retries no credit is created, lost, spent twice or charged twice. Both are plain state and functions, without
+//! floats, clocks or input and output: the same calls have the same answers on every target.
+//!
+//! **What it does not do.** The ledger is in memory: it writes no journal and takes no snapshot. It does not agree with
+//! other ledgers; a replicated one runs as a state machine under a log that a majority commits, never under a
+//! write that a minority may acknowledge. It has no currencies: one ledger, one credit. It does not meter usage over
+//! time, chain transactions into atomic groups, refund, or pay by the hour.
+//!
+//! # Overview
+//!
+//! - [`Credits`], [`Bytes`], [`Millis`], [`Replicas`], [`Thousandths`]: units.
+//! - [`Plan`]: how replicas multiply a price. [`TierPlan`] prices serving, by graduated tiers; [`GeoPlan`] prices storing,
+//!   with a discount when the replicas are spread.
+//! - [`quote`]: the exact price of a [`Usage`] at [`Rates`], rounded up once, in lines that sum to the total.
+//! - [`max_affordable`]: the most replicas within a budget.
+//! - [`allocate`]: splits an amount so that the parts sum to the whole.
+//! - [`Transaction`]: open, transfer, hold, capture, release. [`Outcome`]: applied, exists, or rejected and why.
+//! - [`Ledger`]: accounts, holds and ids; [`Limits`] bounds them.
+//! - [`naive`]: the same ledger, slow and obvious, which is the oracle of the tests.
+//!
+//! # Driving it
+//!
+//! ```
+//! use inos_pricing::{
+//!     AccountId, AccountKind, Bytes, Credits, DEFAULT_RANGE, Floor, Ledger, Limits, Millis, Rates, Remainder, TierPlan,
+//!     Transaction, TxId, Usage, max_affordable, quote,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! // 1. How many replicas does the budget buy, and for how much?
+//! let rates = Rates { storage: 20, compute: 1, bandwidth: 5 };
+//! let planned = Usage { stored: Bytes::GB, held: Millis::HOUR, moved: Bytes::GB, ..Usage::default() };
+//! let choice = max_affordable(&rates, &TierPlan, &planned, Credits(150), DEFAULT_RANGE, Floor::Refuse)?
+//!     .ok_or("the budget does not buy three replicas")?;
+//! assert_eq!((choice.replicas.0, choice.quote.total), (6, Credits(150)));
+//!
+//! // 2. Set that much aside until the work is done.
+//! let (mint, payer, node) = (AccountId(1), AccountId(2), AccountId(3));
+//! let now = Millis(1_700_000_000_000);
+//! let id = |n| TxId::from_parts(now, n).expect("both parts are in range");
+//! let deadline = Millis(now.0 + 2 * Millis::HOUR.0);
+//! let mut ledger = Ledger::new(Limits::default(), 0x5eed);
+//! let mut outcomes = Vec::new();
+//! ledger.apply(now, &[
+//!     Transaction::open(id(1), mint, AccountKind::Issuer),
+//!     Transaction::open(id(2), payer, AccountKind::Holder),
+//!     Transaction::open(id(3), node, AccountKind::Holder),
+//!     Transaction::transfer(id(4), mint, payer, Credits(1_000)),
+//!     Transaction::hold(id(5), payer, node, choice.quote.total, deadline),
+//! ], &mut outcomes)?;
+//!
+//! // 3. Half as much was moved: capture what that costs, and release the rest.
+//! let used = Usage { moved: Bytes(500_000_000), ..planned };
+//! let price = quote(&rates, &TierPlan, &used, choice.replicas)?;
+//! let capture = Transaction::capture(id(6), id(5), price.total, Remainder::Release);
+//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes)?;
+//! // The answer was lost? Send it again.
+//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes)?;
+//!
+//! for outcome in outcomes {
+//!     outcome.verdict()?;
+//! }
+//! assert_eq!(ledger.balance(node).0.map(|b| b.available()), Some(135));
+//! assert_eq!(ledger.balance(payer).0.map(|b| b.available()), Some(865));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - **Exact.** A quote is the exact price rounded up, never more than one credit above it; its lines sum to its total.
+//! - **Budget law.** `cost(n) <= budget`, and `n` is the end of the range or `cost(n + 1) > budget`.
+//! - **Ledger.** Conservation, no overdraft, exactly once, resolved once: stated on [`Ledger`], defined in
+//!   `docs/model.md`.
+//! - **Total.** No input makes it panic or wrap; the crate forbids unsafe code and denies float and unchecked arithmetic.
+//!
+//! # Limits
+//!
+//! | what | limit | beyond |
+//! | --- | --- | --- |
+//! | replicas | 1..=700 | [`PriceError::ReplicasOutOfRange`] |
+//! | each of the [`Rates`] | 2^24 credits | [`PriceError::Overflow`] |
+//! | [`Usage`] of one quote | 2^50 B stored, 2^36 ms held, 2^43 ms of processor, 2^62 B moved | [`PriceError::Overflow`] |
+//! | factor of a [`Plan`] | 138.5 | [`PriceError::Overflow`] |
+//! | one price, one amount | 2^64 - 1 credits | [`PriceError::Overflow`] |
+//! | counters of an account | 2^128 - 1 credits | cannot be reached |
+//! | clock and times of ids | 2^48 - 1 ms | [`LedgerError::ClockOutOfRange`] |
+//! | accounts, ids, batch, expiries, steps | [`Limits`] | stated there |
+//!
+//! # Features
+//!
+//! None. `no_std` with `alloc`.
+//!
+//! # References
+//!
+//! - TigerBeetle's data model: two-phase transfers and counters of debits and credits, pending and posted.
+//! - Aumasson, Bernstein: SipHash: a fast short-input PRF (2012), which keys the indexes.
+//! - Balinski, Young: Fair Representation (1982), on the method of largest remainders.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
+
+extern crate alloc;
+
+mod allocate;
+mod budget;
+mod error;
+mod ledger;
+pub mod naive;
+mod outcome;
+mod plan;
+mod quote;
+mod transaction;
+mod units;
+
+pub use units::{Bytes, Credits, Millis, Replicas, Thousandths};
+
+pub use plan::{GeoPlan, Plan, Spread, TierPlan};
+
+pub use quote::{DENOMINATOR, Dimension, Line, Quote, Rates, Usage, quote};
+
+pub use error::{PriceError, Quantity};
+
+pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
+
+pub use allocate::{AllocateError, allocate};
+
+pub use transaction::{AccountId, AccountKind, Operation, Remainder, Transaction, TxId};
+
+pub use outcome::{Field, Outcome, Rejection, Sequence, Side};
+
+pub use ledger::{Balance, Ledger, LedgerError, Limits};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

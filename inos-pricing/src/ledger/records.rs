@@ -1,0 +1,98 @@
+//! The bounded table of what a ledger remembers, by id and by age.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::index::Index;
+use super::record::Record;
+use crate::{Millis, TxId};
+
+/// The end of a chain of slots.
+const END: u32 = u32::MAX;
+
+/// Records in a vector of slots that are reused; found by id through an index, forgotten by age through chains of the
+/// records that are kept from the same millisecond.
+#[derive(Clone)]
+pub(super) struct Records {
+    slots: Vec<Record>,
+    index: Index,
+    /// The first of the chain of free slots.
+    free: u32,
+    /// The first of the chain of records by [`Record::kept_from`]. Open holds are in no chain: they are kept at any age.
+    by_age: BTreeMap<Millis, u32>,
+}
+
+impl Records {
+    pub(super) fn new(seed: u128) -> Self {
+        Self { slots: Vec::new(), index: Index::new(seed), free: END, by_age: BTreeMap::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn hash(&self, id: TxId) -> u32 {
+        self.index.hash(id.0)
+    }
+
+    pub(super) fn find(&self, hash: u32, id: TxId) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots[slot as usize].id == id)
+    }
+
+    pub(super) fn at(&self, slot: u32) -> &Record {
+        &self.slots[slot as usize]
+    }
+
+    pub(super) fn at_mut(&mut self, slot: u32) -> &mut Record {
+        &mut self.slots[slot as usize]
+    }
+
+    /// Adds a record whose id is not in the table. It is kept until [`age`](Self::age) and [`forget`](Self::forget).
+    pub(super) fn insert(&mut self, hash: u32, record: Record) -> u32 {
+        let slot = if self.free == END {
+            let slot = u32::try_from(self.slots.len()).expect("the number of ids is limited to 32 bits");
+            self.slots.push(record);
+            slot
+        } else {
+            let slot = self.free;
+            self.free = self.slots[slot as usize].next;
+            self.slots[slot as usize] = record;
+            slot
+        };
+        self.index.insert(hash, slot);
+        slot
+    }
+
+    /// Lets a record age: from now on it is forgotten when the watermark passes its [`Record::kept_from`].
+    pub(super) fn age(&mut self, slot: u32) {
+        let record = &mut self.slots[slot as usize];
+        let first = self.by_age.entry(record.kept_from()).or_insert(END);
+        record.next = *first;
+        *first = slot;
+    }
+
+    /// Forgets every ageing record that is kept from before `watermark`. O(log n) for each, amortised over its insertion.
+    pub(super) fn forget(&mut self, watermark: Millis) {
+        while let Some(entry) = self.by_age.first_entry() {
+            if *entry.key() >= watermark {
+                break;
+            }
+            let mut slot = entry.remove();
+            while slot != END {
+                let record = &mut self.slots[slot as usize];
+                let (id, next) = (record.id, record.next);
+                record.next = self.free;
+                self.free = slot;
+                self.index.remove(self.index.hash(id.0), slot);
+                slot = next;
+            }
+        }
+    }
+
+    /// All records in the order of their ids. O(n log n).
+    pub(super) fn sorted(&self) -> Vec<&Record> {
+        let mut records: Vec<&Record> = self.index.slots().map(|slot| self.at(slot)).collect();
+        records.sort_unstable_by_key(|record| record.id);
+        records
+    }
+}
