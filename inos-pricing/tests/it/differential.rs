@@ -1,0 +1,325 @@
+//! Goal: the ledger does what its naive twin does, whatever it is asked, and keeps its identities after every call.
+//! Method: random batches over few accounts, few ids and tiny limits, so that about half of the transactions are refused;
+//! outcome by outcome beside the twin. The run is deterministic and asserts that it reached every rejection.
+
+use alloc::collections::BTreeMap;
+use core::cell::RefCell;
+
+use inos_pricing::{
+    AccountId, AccountKind, Credits, Ledger, LedgerError, Limits, Millis, Operation, Outcome, Rejection, Remainder,
+    Side, Transaction, TxId, naive,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const LIMITS: Limits = Limits {
+    max_accounts: 5,
+    max_ids: 90,
+    max_batch: 12,
+    max_expiries: 2,
+    max_step: Millis(400),
+    max_ahead: Millis(20),
+    retention: Millis(300),
+};
+
+/// A transaction whose times are relative to the clock, so that shrinking keeps it meaningful.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The time of the id is `clock + ahead`.
+    New { ahead: i64, unique: u8, shape: Shape },
+    /// A transaction from before, again.
+    Repeat { back: usize },
+    /// The id of a transaction from before with other content.
+    Reuse { back: usize, shape: Shape },
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Open {
+        account: u8,
+        kind: AccountKind,
+    },
+    Transfer {
+        from: u8,
+        to: u8,
+        amount: u64,
+    },
+    Hold {
+        from: u8,
+        to: u8,
+        amount: u64,
+        after: i64,
+    },
+    /// Of the hold that was sent `back` holds ago.
+    Capture {
+        back: usize,
+        amount: u64,
+        remainder: Remainder,
+    },
+    Release {
+        back: usize,
+    },
+    /// Names any transaction, or none.
+    Misname {
+        back: Option<usize>,
+    },
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    // Mostly two different accounts that are opened at the start.
+    let opened = (0_u8..4, 1_u8..4).prop_map(|(from, further)| (from, (from + further) % 4));
+    let sides = || prop_oneof![10 => opened.clone(), 1 => (0_u8..7, 0_u8..7)];
+    let amount = || prop_oneof![1 => Just(0), 25 => 1_u64..60, 1 => Just(u64::MAX)];
+    let kind = prop_oneof![2 => Just(AccountKind::Holder), 1 => Just(AccountKind::Issuer)];
+    let remainder = prop_oneof![Just(Remainder::Keep), Just(Remainder::Release)];
+    prop_oneof![
+        1 => (0_u8..7, kind).prop_map(|(account, kind)| Shape::Open { account, kind }),
+        6 => (sides(), amount()).prop_map(|((from, to), amount)| Shape::Transfer { from, to, amount }),
+        7 => (sides(), amount(), -5_i64..400)
+            .prop_map(|((from, to), amount, after)| Shape::Hold { from, to, amount, after }),
+        5 => (0_usize..6, amount(), remainder)
+            .prop_map(|(back, amount, remainder)| Shape::Capture { back, amount, remainder }),
+        2 => (0_usize..6).prop_map(|back| Shape::Release { back }),
+        1 => prop::option::of(0_usize..20).prop_map(|back| Shape::Misname { back }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let ahead = prop_oneof![1 => -320_i64..0, 20 => 0_i64..=20, 1 => 21_i64..30];
+    prop_oneof![
+        14 => (ahead, any::<u8>(), shapes()).prop_map(|(ahead, unique, shape)| Step::New { ahead, unique, shape }),
+        2 => (0_usize..30).prop_map(|back| Step::Repeat { back }),
+        1 => (0_usize..30, shapes()).prop_map(|(back, shape)| Step::Reuse { back, shape }),
+    ]
+}
+
+/// How far the clock moves before a batch, and the batch.
+fn calls() -> impl Strategy<Value = Vec<(i64, Vec<Step>)>> {
+    let forward = prop_oneof![2 => Just(0), 8 => 0_i64..60, 1 => -50_i64..0, 1 => 200_i64..420];
+    prop::collection::vec((forward, prop::collection::vec(steps(), 0..=13)), 1..60)
+}
+
+fn account(n: u8) -> AccountId {
+    AccountId(u128::from(n) << 100 | 7)
+}
+
+/// Turns steps into transactions: what was sent before decides what is repeated, captured and released.
+#[derive(Default)]
+struct Client {
+    sent: Vec<Transaction>,
+    holds: Vec<TxId>,
+}
+
+impl Client {
+    fn transaction(&mut self, clock: u64, step: &Step) -> Transaction {
+        let nth_last = |back: &usize| self.sent.len().checked_sub(back + 1).map(|i| self.sent[i]);
+        let new = |ahead: i64, unique: u8, shape: &Shape| Transaction {
+            id: TxId::from_parts(Millis(clock.saturating_add_signed(ahead)), u128::from(unique)).unwrap(),
+            operation: self.operation(clock, shape),
+        };
+        let transaction = match step {
+            Step::New { ahead, unique, shape } => new(*ahead, *unique, shape),
+            Step::Repeat { back } => nth_last(back).unwrap_or_else(|| new(0, 0, &Shape::Release { back: 0 })),
+            Step::Reuse { back, shape } => {
+                let operation = self.operation(clock, shape);
+                Transaction { id: nth_last(back).map_or(TxId(0), |old| old.id), operation }
+            }
+        };
+        self.sent.push(transaction);
+        if matches!(transaction.operation, Operation::Hold { .. }) {
+            self.holds.push(transaction.id);
+        }
+        transaction
+    }
+
+    fn operation(&self, clock: u64, shape: &Shape) -> Operation {
+        let hold = |back: &usize| self.holds.len().checked_sub(back + 1).map_or(TxId(1), |i| self.holds[i]);
+        match shape {
+            Shape::Open { account: n, kind } => Operation::Open { account: account(*n), kind: *kind },
+            Shape::Transfer { from, to, amount } => {
+                Operation::Transfer { from: account(*from), to: account(*to), amount: Credits(*amount) }
+            }
+            Shape::Hold { from, to, amount, after } => Operation::Hold {
+                from: account(*from),
+                to: account(*to),
+                amount: Credits(*amount),
+                deadline: Millis(clock.saturating_add_signed(*after)),
+            },
+            Shape::Capture { back, amount, remainder } => {
+                Operation::Capture { hold: hold(back), amount: Credits(*amount), remainder: *remainder }
+            }
+            Shape::Release { back } => Operation::Release { hold: hold(back) },
+            Shape::Misname { back } => {
+                let named = back.and_then(|back| self.sent.len().checked_sub(back + 1)).map(|i| self.sent[i].id);
+                Operation::Release { hold: named.unwrap_or(TxId(2)) }
+            }
+        }
+    }
+}
+
+/// The name of an outcome, with the payload that changes its meaning.
+fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied(_) => "applied",
+        Outcome::Exists(Ok(_)) => "exists",
+        Outcome::Exists(Err(_)) => "exists, rejected",
+        Outcome::Rejected(rejection) => match rejection {
+            Rejection::IdReused { .. } => "id reused",
+            Rejection::IdTooOld { .. } => "id too old",
+            Rejection::IdInFuture { .. } => "id in future",
+            Rejection::ZeroAmount => "zero amount",
+            Rejection::SameAccount => "same account",
+            Rejection::IdTableFull { .. } => "id table full",
+            Rejection::AccountExists => "account exists",
+            Rejection::AccountTableFull { .. } => "account table full",
+            Rejection::DeadlinePassed { .. } => "deadline passed",
+            Rejection::AccountNotFound { side: Side::From } => "payer not found",
+            Rejection::AccountNotFound { side: Side::To } => "receiver not found",
+            Rejection::Overdraft { .. } => "overdraft",
+            Rejection::HoldNotFound => "hold not found",
+            Rejection::NotAHold => "not a hold",
+            Rejection::HoldCaptured => "hold captured",
+            Rejection::HoldReleased => "hold released",
+            Rejection::HoldExpired { .. } => "hold expired",
+            Rejection::CaptureExceedsHold { .. } => "capture exceeds hold",
+            other => panic!("a rejection that this test does not know: {other:?}"),
+        },
+        other => panic!("an outcome that this test does not know: {other:?}"),
+    }
+}
+
+/// The names of [`name`], and of the errors of a whole batch.
+const REACHABLE: [&str; 24] = [
+    "account exists",
+    "account table full",
+    "applied",
+    "batch too long",
+    "capture exceeds hold",
+    "clock step",
+    "deadline passed",
+    "exists",
+    "exists, rejected",
+    "hold captured",
+    "hold expired",
+    "hold not found",
+    "hold released",
+    "id in future",
+    "id reused",
+    "id table full",
+    "id too old",
+    "not a hold",
+    "overdraft",
+    "overdue hold waits",
+    "payer not found",
+    "receiver not found",
+    "same account",
+    "zero amount",
+];
+
+/// Conservation and no overdraft, and the balances of the twin.
+fn check_state(ledger: &Ledger, twin: &naive::Ledger) -> TestCaseResult {
+    let mut sums = [0_u128; 4];
+    for (id, balance) in ledger.accounts() {
+        prop_assert_eq!(ledger.balance(id), twin.balance(id));
+        prop_assert_eq!(ledger.balance(id).0, Some(balance));
+        let counters = [balance.debits_posted, balance.credits_posted, balance.debits_pending, balance.credits_pending];
+        for (sum, counter) in sums.iter_mut().zip(counters) {
+            *sum += counter;
+        }
+        if balance.kind == AccountKind::Holder {
+            prop_assert!(balance.debits_posted + balance.debits_pending <= balance.credits_posted, "overdrawn");
+        }
+    }
+    prop_assert_eq!(sums[0], sums[1], "posted debits are posted credits");
+    prop_assert_eq!(sums[2], sums[3], "pending debits are pending credits");
+    prop_assert_eq!(ledger.id_count(), twin.id_count());
+    prop_assert!(ledger.id_count() <= LIMITS.max_ids as usize);
+    prop_assert_eq!(ledger.open_hold_count(), twin.open_hold_count());
+    if ledger.open_hold_count() == 0 {
+        prop_assert_eq!(sums[2], 0, "without a hold nothing is pending");
+    }
+    Ok(())
+}
+
+fn run(calls: &[(i64, Vec<Step>)], reached: &RefCell<BTreeMap<&'static str, u64>>) -> TestCaseResult {
+    let reach = |name| *reached.borrow_mut().entry(name).or_insert(0) += 1;
+    let mut ledger = Ledger::new(LIMITS, 0x0123_4567_89ab_cdef);
+    // The seed changes the order in memory and nothing else.
+    let mut other_seed = Ledger::new(LIMITS, u128::MAX);
+    let mut twin = naive::Ledger::new(LIMITS);
+    let mut client = Client::default();
+    let mut clock = 1_000_000_u64;
+
+    // Without an issuer and its holders nearly everything would be refused for want of credits.
+    let id = |n| TxId::from_parts(Millis(clock), n).unwrap();
+    let mut batch = vec![Transaction::open(id(1_000), account(0), AccountKind::Issuer)];
+    for n in 1..4 {
+        batch.push(Transaction::open(id(1_000 + u128::from(n)), account(n), AccountKind::Holder));
+        batch.push(Transaction::transfer(id(2_000 + u128::from(n)), account(0), account(n), Credits(200)));
+    }
+
+    for (forward, steps) in core::iter::once(&(0, Vec::new())).chain(calls) {
+        let now = clock.saturating_add_signed(*forward);
+        batch.extend(steps.iter().map(|step| client.transaction(now.max(clock), step)));
+
+        let (mut got, mut want, mut same) = (Vec::new(), Vec::new(), Vec::new());
+        let hash = ledger.state_hash();
+        let result = ledger.apply(Millis(now), &batch, &mut got);
+        prop_assert_eq!(result, twin.apply(Millis(now), &batch, &mut want));
+        prop_assert_eq!(result, other_seed.apply(Millis(now), &batch, &mut same));
+        prop_assert_eq!(&got, &want);
+        prop_assert_eq!(&got, &same);
+        prop_assert_eq!(ledger.state_hash(), other_seed.state_hash());
+        check_state(&ledger, &twin)?;
+
+        match result {
+            Ok(sequence) => {
+                clock = clock.max(now);
+                prop_assert_eq!(ledger.clock(), Some(Millis(clock)));
+                prop_assert_eq!(ledger.sequence(), sequence);
+                got.iter().for_each(|outcome| reach(name(outcome)));
+                if ledger.accounts().count() > 0 && twin_waits(&mut ledger.clone(), clock) {
+                    reach("overdue hold waits");
+                }
+            }
+            Err(LedgerError::ClockStep { .. }) => reach("clock step"),
+            Err(LedgerError::BatchTooLong { .. }) => reach("batch too long"),
+            Err(error) => prop_assert!(false, "{error}"),
+        }
+        if result.is_err() {
+            prop_assert_eq!(ledger.state_hash(), hash, "a refused batch changes nothing");
+            prop_assert!(got.is_empty());
+        }
+        batch.clear();
+    }
+    Ok(())
+}
+
+/// Whether an empty batch at the same time would still expire something.
+fn twin_waits(ledger: &mut Ledger, clock: u64) -> bool {
+    let before = ledger.open_hold_count();
+    ledger.apply(Millis(clock), &[], &mut Vec::new()).unwrap();
+    ledger.open_hold_count() < before
+}
+
+#[test]
+fn the_ledger_does_what_its_twin_does() {
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let reached = RefCell::new(BTreeMap::new());
+    runner.run(&calls(), |calls| run(&calls, &reached)).unwrap();
+
+    let reached = reached.into_inner();
+    let names: Vec<&str> = reached.keys().copied().collect();
+    assert_eq!(names, REACHABLE, "every outcome is reached");
+    let per_batch = ["batch too long", "clock step", "overdue hold waits"];
+    let answers: u64 = reached.iter().filter(|(name, _)| !per_batch.contains(name)).map(|(_, count)| count).sum();
+    let refused = answers - reached["applied"] - reached["exists"];
+    let percent = refused * 100 / answers;
+    assert!((35..=65).contains(&percent), "about half of the transactions are refused: {percent} %, {reached:?}");
+    for (name, count) in &reached {
+        assert!(*count >= 20, "{name} is reached only {count} times: {reached:?}");
+    }
+}
