@@ -1,0 +1,354 @@
+//! From pieces of strangers back to the resource.
+
+use crate::check::check_claims;
+use crate::erasure::Scratch;
+use crate::layout::Stripe;
+use crate::repair::rebuild;
+use crate::{Inserted, Manifest, Piece, Place, RejectReason};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use core::ops::Range;
+
+/// Brings a resource back from any sufficient subset of its pieces.
+///
+/// Pieces come in any order and from anyone. Each is checked against the manifest before it counts: a bad one is
+/// rejected with the reason and changes nothing. As soon as a stripe of k data shards has any k pieces its lost chunks
+/// are repaired, hashed, and ready.
+///
+/// # Memory
+///
+/// The assembler holds the plain bytes of accepted pieces until their chunks are handed out by
+/// [`next_ready`](Self::next_ready) *and* their stripe is complete. Fed in the order of [`missing`](Self::missing) and
+/// polled after each piece, it holds at most one group: `interleave * data` chunks, 400 MiB with the default
+/// configuration, and a few MiB of working memory. Pieces of later groups are held on top. Raw pieces are held as
+/// handles, so a piece that is a small slice of a large buffer keeps the whole buffer.
+///
+/// ```
+/// use bytes::Bytes;
+/// use inos_chunk::{Assembler, Config, Inserted, encode};
+///
+/// let resource = Bytes::from((0..9_000_000_u32).map(|i| (i >> 8) as u8).collect::<Vec<u8>>());
+/// let encoded = encode(&resource, &Config::default())?;
+///
+/// let mut assembler = Assembler::new(encoded.manifest);
+/// let mut received = Vec::new();
+/// for mut piece in encoded.pieces.into_iter().rev() {
+///     let mut forged = piece.clone();
+///     forged.plain_len ^= 1;
+///     assert!(matches!(assembler.insert(forged), Inserted::Rejected(_)));
+///     let _ = assembler.insert(piece);
+///     while let Some((offset, chunk)) = assembler.next_ready() {
+///         assert_eq!(offset, received.len() as u64);
+///         received.extend_from_slice(&chunk);
+///     }
+/// }
+/// assert!(assembler.is_complete() && received == resource);
+/// # Ok::<(), inos_chunk::EncodeError>(())
+/// ```
+pub struct Assembler {
+    manifest: Manifest,
+    /// Stripes with some pieces, but not enough.
+    open: BTreeMap<u32, OpenStripe>,
+    /// Complete stripes from the first open group on.
+    complete: BTreeSet<u32>,
+    /// No group before this one has a stripe that is not complete.
+    first_open_group: u64,
+    /// Chunks of complete stripes that were not handed out, by number.
+    chunks: BTreeMap<u64, Bytes>,
+    /// The next chunk to hand out.
+    cursor: u64,
+    scratch: Option<Scratch>,
+}
+
+#[derive(Default)]
+struct OpenStripe {
+    /// Checked data and parity shards by index.
+    shards: BTreeMap<u16, Bytes>,
+    parity_is_inconsistent: bool,
+}
+
+impl Assembler {
+    /// An assembler that has nothing yet. The caller has checked the manifest's root id.
+    #[must_use]
+    pub fn new(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            open: BTreeMap::new(),
+            complete: BTreeSet::new(),
+            first_open_group: 0,
+            chunks: BTreeMap::new(),
+            cursor: 0,
+            scratch: None,
+        }
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The places of pieces that would help, earliest open group first; in a group the data in chunk order, then the
+    /// parity. Of a stripe with k data shards any k pieces will do, so a caller asks for as many of a stripe as
+    /// [`shortfall`](Self::shortfall) says, and for others when these fail to come.
+    ///
+    /// O(1) to start, then O(log n) per place.
+    pub fn missing(&self) -> impl Iterator<Item = Place> + '_ {
+        (self.first_open_group..self.manifest.layout().groups()).flat_map(|group| {
+            let (data, parity) = self.manifest.places_of_group(group);
+            let data = data.filter(|place| self.lacks(*place, false));
+            data.chain(parity.filter(|place| self.lacks(*place, true)))
+        })
+    }
+
+    fn lacks(&self, place: Place, parity: bool) -> bool {
+        let Place::Shard { stripe, index } = place;
+        if self.is_stripe_complete(stripe) {
+            return false;
+        }
+        let open = self.open.get(&stripe);
+        !open.is_some_and(|open| open.shards.contains_key(&index) || (parity && open.parity_is_inconsistent))
+    }
+
+    /// How many pieces a stripe lacks; `None` when it is complete or does not exist.
+    #[must_use]
+    pub fn shortfall(&self, stripe: u32) -> Option<NotEnoughShards> {
+        let data = self.manifest.stripe(stripe)?.data;
+        if self.is_stripe_complete(stripe) {
+            return None;
+        }
+        NotEnoughShards::check(stripe, data, self.open.get(&stripe).map_or(0, |open| open.shards.len()))
+    }
+
+    /// Whether all chunks of a stripe are ready or were handed out.
+    #[must_use]
+    pub fn is_stripe_complete(&self, stripe: u32) -> bool {
+        let group = u64::from(stripe / u32::from(self.manifest.interleave()));
+        let passed = group < self.first_open_group && stripe < self.manifest.stripe_count();
+        passed || self.complete.contains(&stripe)
+    }
+
+    /// Whether all chunks of the resource are ready or were handed out.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.first_open_group == self.manifest.layout().groups()
+    }
+
+    /// Bytes of pieces and chunks held: what back-pressure looks at. O(pieces held).
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let open = self.open.values().flat_map(|open| open.shards.values());
+        open.chain(self.chunks.values()).map(|bytes| bytes.len() as u64).sum()
+    }
+
+    /// Hands over a piece. Repairs its stripe when it is the last one needed.
+    ///
+    /// Before the piece is known to be genuine it allocates at most the plain length in the manifest. O(length of the
+    /// piece); with a repair, O(n log n) shard operations for the stripe's n shards.
+    pub fn insert(&mut self, piece: Piece) -> Inserted {
+        let place = piece.place;
+        let Place::Shard { stripe: number, index } = place;
+        let Some(stripe) = self.manifest.layout().stripe(number) else {
+            return Inserted::Rejected(RejectReason::UnknownPlace { place });
+        };
+        let expected = match check_claims(&self.manifest, &stripe, index, &piece) {
+            Ok(expected) => expected,
+            Err(reason) => return Inserted::Rejected(reason),
+        };
+        if self.is_stripe_complete(number) {
+            return Inserted::Duplicate;
+        }
+        if let Some(open) = self.open.get(&number) {
+            if open.shards.contains_key(&index) {
+                return Inserted::Duplicate;
+            }
+            if open.parity_is_inconsistent && expected.parity {
+                return Inserted::Rejected(RejectReason::InconsistentParity { stripe: number });
+            }
+        }
+        let plain = match expected.open(&piece) {
+            Ok(plain) => plain,
+            Err(reason) => return Inserted::Rejected(reason),
+        };
+        let open = self.open.entry(number).or_default();
+        open.shards.insert(index, plain);
+        if open.shards.len() >= usize::from(stripe.shape.data)
+            && !self.complete_stripe(number, &stripe)
+            && expected.parity
+        {
+            return Inserted::Rejected(RejectReason::InconsistentParity { stripe: number });
+        }
+        Inserted::Accepted
+    }
+
+    /// Repairs the lost chunks of a stripe that has enough shards. `false` when the manifest's parity is inconsistent.
+    fn complete_stripe(&mut self, number: u32, stripe: &Stripe) -> bool {
+        let Some(mut open) = self.open.remove(&number) else { return true };
+        let lost: Vec<u16> = (0..stripe.shape.data).filter(|index| !open.shards.contains_key(index)).collect();
+        let Some(repaired) = rebuild(&self.manifest, stripe, &open.shards, &lost, &mut self.scratch) else {
+            open.shards.retain(|index, _| *index < stripe.shape.data);
+            open.parity_is_inconsistent = true;
+            self.open.insert(number, open);
+            return false;
+        };
+        for (index, plain) in open.shards.into_iter().chain(repaired) {
+            let chunk = stripe.chunk(index).filter(|chunk| *chunk >= self.cursor);
+            if let Some(chunk) = chunk {
+                self.chunks.insert(chunk, plain);
+            }
+        }
+        self.complete.insert(number);
+        self.skip_complete_groups();
+        true
+    }
+
+    fn skip_complete_groups(&mut self) {
+        while !self.is_complete() {
+            let stripes = self.manifest.stripes_of_group(self.first_open_group);
+            if !stripes.clone().all(|stripe| self.complete.contains(&stripe)) {
+                return;
+            }
+            stripes.for_each(|stripe| {
+                self.complete.remove(&stripe);
+            });
+            self.first_open_group += 1;
+        }
+    }
+
+    /// The next chunk of the resource with its offset in bytes; `None` until it is there, and after the last.
+    ///
+    /// Chunks come in order, each once, and as soon as they are known: a genuine chunk does not wait for the rest of
+    /// its stripe, but is kept until then for the repair of others.
+    pub fn next_ready(&mut self) -> Option<(u64, Bytes)> {
+        let chunk = self.chunks.remove(&self.cursor).or_else(|| self.chunk(self.cursor))?;
+        let offset = self.cursor * self.manifest.chunk_size().bytes_u64();
+        self.cursor += 1;
+        Some((offset, chunk))
+    }
+
+    /// A handle of a chunk that is held.
+    fn chunk(&self, chunk: u64) -> Option<Bytes> {
+        if let Some(bytes) = self.chunks.get(&chunk) {
+            return Some(bytes.clone());
+        }
+        let Place::Shard { stripe, index } = self.manifest.place_of_chunk(chunk)?;
+        self.open.get(&stripe)?.shards.get(&index).cloned()
+    }
+
+    /// The bytes `range` of the resource as slices of its chunks, in order; nothing is copied or released. Works as
+    /// soon as the chunks of the range are there, whatever else is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the range is not inside the resource, not complete, or was handed out by
+    /// [`next_ready`](Self::next_ready).
+    pub fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, ReadError> {
+        let len = self.manifest.plain_len();
+        if range.start > range.end || range.end > len {
+            return Err(ReadError::OutOfRange { start: range.start, end: range.end, len });
+        }
+        let chunk_bytes = self.manifest.chunk_size().bytes_u64();
+        let mut slices = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let number = at / chunk_bytes;
+            if number < self.cursor {
+                return Err(ReadError::Released { offset: at, released: self.cursor * chunk_bytes });
+            }
+            let chunk = self.chunk(number).ok_or(ReadError::Missing { offset: at, chunk: number })?;
+            let start = at - number * chunk_bytes;
+            let end = (range.end - number * chunk_bytes).min(chunk.len() as u64);
+            let (Ok(from), Ok(to)) = (usize::try_from(start), usize::try_from(end)) else {
+                return Err(ReadError::Missing { offset: at, chunk: number });
+            };
+            slices.push(chunk.slice(from..to));
+            at += end - start;
+        }
+        Ok(slices)
+    }
+
+    /// The rest of the resource in one piece: all that [`next_ready`](Self::next_ready) has not handed out. Copies it
+    /// unless it is a single chunk, so large resources are better taken chunk by chunk.
+    ///
+    /// # Errors
+    ///
+    /// [`NotEnoughShards`] for the first stripe that lacks pieces; nothing was released then, and more can be inserted.
+    pub fn finish(&mut self) -> Result<Bytes, NotEnoughShards> {
+        if let Some(shortfall) = (0..self.manifest.stripe_count()).find_map(|stripe| self.shortfall(stripe)) {
+            return Err(shortfall);
+        }
+        if self.chunks.len() == 1 {
+            return Ok(self.next_ready().map(|(_, chunk)| chunk).unwrap_or_default());
+        }
+        let len = self.chunks.values().map(Bytes::len).sum();
+        let mut rest = Vec::with_capacity(len);
+        while let Some((_, chunk)) = self.next_ready() {
+            rest.extend_from_slice(&chunk);
+        }
+        Ok(rest.into())
+    }
+}
+
+impl fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembler")
+            .field("manifest", &self.manifest)
+            .field("open_stripes", &self.open.len())
+            .field("ready_chunks", &self.chunks.len())
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stripe lacks pieces: too many are lost, or not here yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stripe {stripe} needs {needed} pieces, {present} are present")]
+pub struct NotEnoughShards {
+    /// Number of the stripe.
+    pub stripe: u32,
+    /// Pieces it needs: its data shards.
+    pub needed: u16,
+    /// Genuine pieces present.
+    pub present: u16,
+}
+
+impl NotEnoughShards {
+    pub(crate) fn check(stripe: u32, needed: u16, present: usize) -> Option<Self> {
+        let present = u16::try_from(present).ok().filter(|present| *present < needed)?;
+        Some(Self { stripe, needed, present })
+    }
+}
+
+/// Why a range cannot be read. The caller is at fault, or too early; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The range is not inside the resource.
+    #[error("{start}..{end} is no range of a resource of {len} bytes")]
+    OutOfRange {
+        /// First byte asked for.
+        start: u64,
+        /// End of the range.
+        end: u64,
+        /// Length of the resource.
+        len: u64,
+    },
+    /// A chunk of the range is not there yet.
+    #[error("chunk {chunk}, which holds byte {offset}, is not there yet")]
+    Missing {
+        /// The first byte of the range that is missing.
+        offset: u64,
+        /// Number of its chunk.
+        chunk: u64,
+    },
+    /// The start of the range was handed out already.
+    #[error("byte {offset} was handed out, as all bytes before {released}")]
+    Released {
+        /// The first byte of the range that is gone.
+        offset: u64,
+        /// End of what was handed out.
+        released: u64,
+    },
+}
