@@ -1,1 +1,13 @@
-//! tests
+//! Integration tests. Each module opens with its goal and method.
+
+extern crate alloc;
+
+mod clock;
+mod frames;
+mod group;
+mod limits;
+mod net;
+mod quorum;
+mod recovery;
+mod sim;
+mod sim_runs;

@@ -1,0 +1,138 @@
+//! Goal: every limit holds, says so, and hands the delta back. Method: each limit set low and run into.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{Config, Limit, OpId, ReadError, Stage, WriteError};
+
+use crate::{
+    net::{Net, op},
+    sim::{Delta, config, value, volatile},
+};
+
+fn full(limit: Limit, serial: u64) -> WriteError<u64, Delta> {
+    WriteError::Full { limit, delta: Delta::small(value(op(serial))) }
+}
+
+#[test]
+fn a_manifest_fits_one_delta() {
+    for len in [50 << 10, 1 << 20] {
+        let (mut net, primary) = Net::elected(5, &config(1000));
+        let now = net.now;
+        net.member(primary).write(now, op(1), Delta { value: 1, ballast: len }).expect("taken");
+        net.settle();
+        assert_eq!(net.receipts(primary, op(1)), [(Stage::Committed, Some(1))]);
+        assert!(net.sent.iter().any(|(_, _, frame)| frame.len() > len));
+    }
+}
+
+#[test]
+fn the_greatest_delta_is_exactly_as_told() {
+    let config = Config { max_frame: 4096, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let now = net.now;
+    let huge = Delta { value: 1, ballast: 5000 };
+    let refused = net.member(primary).write(now, op(1), huge.clone());
+    let Err(WriteError::TooLarge { len: 5008, max, delta }) = refused else { panic!("{refused:?}") };
+    assert_eq!(delta, huge);
+    let fits = Delta { value: 1, ballast: max - 8 };
+    net.member(primary).write(now, op(1), fits).expect("told to fit");
+    net.settle();
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::Committed, Some(1))]);
+    let longest = net.sent.iter().map(|(_, _, frame)| frame.len()).max();
+    assert!(longest.is_some_and(|len| len <= 4096 && len > 4096 - 64), "{longest:?}");
+}
+
+#[test]
+fn batches_are_split_into_frames() {
+    let config = Config { max_frame: 1024, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let now = net.now;
+    for serial in 1..=40 {
+        net.member(primary).write(now, op(serial), Delta { value: serial, ballast: 200 }).expect("taken");
+    }
+    net.sent.clear();
+    net.settle();
+    assert_eq!(net.receipts(primary, op(40)), [(Stage::Committed, Some(40))]);
+    assert!(net.sent.iter().all(|(_, _, frame)| frame.len() <= 1024));
+    assert!(net.sent.iter().filter(|(from, _, frame)| *from == primary && frame.len() > 500).count() >= 20);
+}
+
+#[test]
+fn a_full_log_refuses_writes_and_still_elects() {
+    let config = Config { max_log_entries: 4, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    for serial in 1..=3 {
+        net.write(primary, op(serial)).expect("below the limit");
+    }
+    assert_eq!(net.write(primary, op(4)), Err(full(Limit::LogEntries, 4)));
+    assert_eq!(net.write(primary, op(3)).map(|lsn| lsn.sequence), Ok(4), "a repeat needs no room");
+    net.members[primary] = None;
+    let successor = net.elect();
+    assert_eq!(net.values(successor).len(), 3);
+    assert_eq!(net.write(successor, op(4)), Err(full(Limit::LogEntries, 4)));
+}
+
+#[test]
+fn log_bytes_are_limited() {
+    let config = Config { max_log_bytes: 200, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let taken = (1..100).take_while(|&serial| net.write(primary, op(serial)).is_ok()).count();
+    // 9 bytes for the start of the epoch, 45 for a write.
+    assert_eq!(taken, 4);
+    assert_eq!(net.write(primary, op(50)), Err(full(Limit::LogBytes, 50)));
+}
+
+#[test]
+fn uncommitted_entries_are_limited() {
+    let config = Config { max_uncommitted: 3, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    net.isolate(&[primary]);
+    for serial in 1..=3 {
+        net.write(primary, op(serial)).expect("below the limit");
+    }
+    assert_eq!(net.write(primary, op(4)), Err(full(Limit::Uncommitted, 4)));
+    net.cut.clear();
+    net.pass(Duration::from_millis(200));
+    net.write(primary, op(4)).expect("room again");
+}
+
+#[test]
+fn clients_are_limited() {
+    let config = Config { max_clients: 2, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let by = |client, serial| OpId { client, serial };
+    net.write(primary, by(1, 1)).expect("first client");
+    // The second is still under way when the third comes.
+    let now = net.now;
+    net.member(primary).write(now, by(2, 1), Delta::small(0)).expect("second client");
+    let refused = net.member(primary).write(now, by(3, 1), Delta::small(7));
+    assert_eq!(refused, Err(WriteError::Full { limit: Limit::Clients, delta: Delta::small(7) }));
+    net.settle();
+    assert!(net.write(primary, by(3, 1)).is_err());
+    net.write(primary, by(2, 2)).expect("known client");
+}
+
+#[test]
+fn reads_and_events_are_limited() {
+    let config = Config { max_reads: 2, max_events: 3, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let now = net.now;
+    let member = net.member(primary);
+    member.read_index(now).expect("first");
+    member.read_index(now).expect("second");
+    assert_eq!(member.read_index(now), Err(ReadError::Full { limit: Limit::Reads }));
+    net.settle();
+
+    // An integrator that does not drain is stopped.
+    net.write(primary, op(1)).expect("taken");
+    let member = net.member(primary);
+    for _ in 0..3 {
+        member.write(now, op(1), Delta::small(value(op(1)))).expect("a repeat");
+    }
+    let refused = member.write(now, op(1), Delta::small(value(op(1))));
+    assert_eq!(refused, Err(full(Limit::Events, 1)));
+    assert_eq!(member.read_index(now), Err(ReadError::Full { limit: Limit::Events }));
+}

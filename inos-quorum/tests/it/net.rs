@@ -1,0 +1,165 @@
+//! A network without faults but cuts, for scripted tests: frames arrive at once, storage syncs at once.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use inos_quorum::{Actor, Boot, Config, Event, Lsn, OpId, Read, Role, Stage, WriteError};
+
+use crate::sim::{Delta, Member, value};
+
+pub(crate) struct Net {
+    pub(crate) now: Duration,
+    pub(crate) members: Vec<Option<Member>>,
+    pub(crate) records: Vec<Vec<Vec<u8>>>,
+    pub(crate) events: Vec<(usize, Event<u64, u64>)>,
+    pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// Members whose storage takes records and never says that they are durable.
+    pub(crate) unsynced: BTreeSet<usize>,
+    /// Frames that are lost.
+    pub(crate) lose: fn(&[u8]) -> bool,
+    /// All frames that were sent: from, to, bytes.
+    pub(crate) sent: Vec<(usize, usize, Vec<u8>)>,
+}
+
+pub(crate) fn op(serial: u64) -> OpId {
+    OpId { client: 1, serial }
+}
+
+pub(crate) fn found(config: &Config, node: usize, voters: usize) -> Member {
+    let me = Actor { node: node as u64, incarnation: 1 };
+    Member::new(config.clone(), me, 7, Boot::Genesis((0..voters as u64).collect())).expect("a sound configuration")
+}
+
+impl Net {
+    pub(crate) fn new(voters: usize, config: &Config) -> Self {
+        Self {
+            now: Duration::from_secs(1),
+            members: (0..voters).map(|node| Some(found(config, node, voters))).collect(),
+            records: vec![Vec::new(); voters],
+            events: Vec::new(),
+            cut: BTreeSet::new(),
+            unsynced: BTreeSet::new(),
+            lose: |_| false,
+            sent: Vec::new(),
+        }
+    }
+
+    /// A group that has elected; the primary's index with it.
+    pub(crate) fn elected(voters: usize, config: &Config) -> (Self, usize) {
+        let mut net = Self::new(voters, config);
+        let primary = net.elect();
+        net.events.clear();
+        (net, primary)
+    }
+
+    pub(crate) fn elect(&mut self) -> usize {
+        for _ in 0..1000 {
+            if let Some(primary) = self.primary() {
+                self.settle();
+                return primary;
+            }
+            self.pass(Duration::from_millis(10));
+        }
+        panic!("no primary after ten seconds");
+    }
+
+    /// The primary of the highest epoch.
+    pub(crate) fn primary(&self) -> Option<usize> {
+        let claims = self.members.iter().enumerate().filter_map(|(index, member)| Some((index, member.as_ref()?)));
+        let claims = claims.filter(|(_, member)| member.role() == Role::Primary);
+        claims.max_by_key(|(_, member)| member.epoch()).map(|(index, _)| index)
+    }
+
+    pub(crate) fn member(&mut self, node: usize) -> &mut Member {
+        self.members[node].as_mut().expect("the member runs")
+    }
+
+    /// Delivers until nothing moves.
+    pub(crate) fn settle(&mut self) {
+        let mut buffer = Vec::new();
+        loop {
+            let mut moved = false;
+            for node in 0..self.members.len() {
+                let Some(member) = &mut self.members[node] else { continue };
+                while let Some(token) = member.poll_persist(&mut buffer) {
+                    self.records[node].push(buffer.clone());
+                    if !self.unsynced.contains(&node) {
+                        member.persisted(self.now, token);
+                    }
+                }
+                let mut frames = Vec::new();
+                while let Some(to) = member.poll_transmit(&mut buffer) {
+                    frames.push((usize::try_from(to).expect("small"), buffer.clone()));
+                }
+                while let Some(event) = member.poll_event() {
+                    self.events.push((node, event));
+                }
+                for (to, frame) in frames {
+                    moved = true;
+                    self.sent.push((node, to, frame.clone()));
+                    let lost = self.cut.contains(&(node, to)) || (self.lose)(&frame);
+                    if let (false, Some(receiver)) = (lost, &mut self.members[to]) {
+                        // A refusal is the business of the tests that look at counters.
+                        let _ = receiver.handle_message(self.now, node as u64, &frame);
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, timer by timer.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        self.settle();
+        loop {
+            let due = self.members.iter().flatten().filter_map(Member::poll_timeout).min();
+            let due = due.expect("someone runs").max(self.now);
+            if due > end {
+                break;
+            }
+            self.now = due;
+            for member in self.members.iter_mut().flatten() {
+                if member.poll_timeout().is_some_and(|timeout| timeout <= due) {
+                    member.handle_timeout(due);
+                }
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn write(&mut self, node: usize, id: OpId) -> Result<Lsn, WriteError<u64, Delta>> {
+        let now = self.now;
+        let result = self.member(node).write(now, id, Delta::small(value(id)));
+        self.settle();
+        result
+    }
+
+    /// Stages of the receipts a member gave for a write, with their outputs.
+    pub(crate) fn receipts(&self, node: usize, id: OpId) -> Vec<(Stage, Option<u64>)> {
+        let of = |(by, event): &(usize, Event<u64, u64>)| match event {
+            Event::Receipt { id: of, stage, output, .. } if *by == node && *of == id => Some((*stage, *output)),
+            _ => None,
+        };
+        self.events.iter().filter_map(of).collect()
+    }
+
+    /// The values a member has applied.
+    pub(crate) fn values(&mut self, node: usize) -> Vec<u64> {
+        self.member(node).read(Read::Local).0.applied.iter().map(|&(_, value)| value).collect()
+    }
+
+    /// Cuts the members of `side` off from all others.
+    pub(crate) fn isolate(&mut self, side: &[usize]) {
+        for from in 0..self.members.len() {
+            for to in 0..self.members.len() {
+                if side.contains(&from) != side.contains(&to) {
+                    self.cut.insert((from, to));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Goal: what was promised before a crash binds after it, and storage that lost something is found out. Method:
+//! scripted crashes, and every single-byte damage of a small set of records.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Role, Stage};
+
+use crate::{
+    net::{Net, found, op},
+    sim::{Delta, Member, config, value, volatile},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn recover(config: &Config, node: u64, records: &[Vec<u8>]) -> Result<Member, ConfigError> {
+    Member::new(config.clone(), Actor { node, incarnation: 2 }, 7, Boot::Recover(records.to_vec()))
+}
+
+#[test]
+fn a_group_that_crashes_whole_keeps_its_history() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(5, &config);
+    for serial in 1..=20 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    let (epoch, last) = (net.member(primary).epoch(), net.member(primary).last());
+    for node in 0..5 {
+        net.members[node] = Some(recover(&config, node as u64, &net.records[node]).expect("records are whole"));
+    }
+    assert_eq!(net.member(primary).last(), last);
+    let start = net.now;
+    let successor = net.elect();
+    assert!(net.now >= start + SECOND, "no vote right after a restart");
+    assert!(net.member(successor).epoch() > epoch);
+    net.write(successor, op(21)).expect("taken");
+    let expected: Vec<u64> = (1..=21).map(|serial| value(op(serial))).collect();
+    assert_eq!(net.values(successor), expected);
+    assert_eq!(net.write(successor, op(3)).map(|lsn| lsn.sequence), Ok(4), "sessions are part of the state");
+}
+
+#[test]
+fn nothing_leaves_before_it_is_persisted() {
+    let config = config(1000);
+    let mut candidate = found(&config, 0, 3);
+    let mut voter = found(&config, 1, 3);
+    let mut buffer = Vec::new();
+    let persist = |member: &mut Member, now| {
+        let mut record = Vec::new();
+        while let Some(token) = member.poll_persist(&mut record) {
+            member.persisted(now, token);
+        }
+    };
+    // Pre-vote: promises nothing, needs nothing.
+    let mut now = SECOND;
+    candidate.handle_timeout(now);
+    voter.handle_timeout(now);
+    now += SECOND / 2;
+    candidate.handle_timeout(now);
+    let pass = |from: &mut Member, to: &mut Member, source: u64, target: u64, now| {
+        let mut frame = Vec::new();
+        let mut passed = 0;
+        while let Some(receiver) = from.poll_transmit(&mut frame) {
+            if receiver == target {
+                to.handle_message(now, source, &frame).expect("an honest frame");
+                passed += 1;
+            }
+        }
+        passed
+    };
+    assert_eq!(pass(&mut candidate, &mut voter, 0, 1, now), 1);
+    assert_eq!(pass(&mut voter, &mut candidate, 1, 0, now), 1);
+    assert_eq!((candidate.role(), candidate.epoch()), (Role::Candidate, 1));
+
+    assert_eq!(candidate.poll_transmit(&mut buffer), None, "its own vote is not stored yet");
+    persist(&mut candidate, now);
+    assert_eq!(pass(&mut candidate, &mut voter, 0, 1, now), 1);
+    assert_eq!(voter.poll_transmit(&mut buffer), None, "the vote is not stored yet");
+    persist(&mut voter, now);
+    assert_eq!(pass(&mut voter, &mut candidate, 1, 0, now), 1);
+    assert_eq!(candidate.role(), Role::Primary);
+
+    // The entry may leave at once; it counts where it is stored.
+    candidate.write(now, op(1), Delta::small(1)).expect("taken");
+    assert_eq!(pass(&mut candidate, &mut voter, 0, 1, now), 1);
+    persist(&mut voter, now);
+    assert_eq!(pass(&mut voter, &mut candidate, 1, 0, now), 1);
+    while let Some(event) = candidate.poll_event() {
+        assert!(!matches!(event, inos_quorum::Event::Receipt { .. }), "one of three holds it");
+    }
+    persist(&mut candidate, now);
+    assert!(
+        core::iter::from_fn(|| candidate.poll_event())
+            .any(|event| { matches!(event, inos_quorum::Event::Receipt { stage: Stage::Committed, .. }) })
+    );
+}
+
+#[test]
+fn a_vote_binds_after_a_crash() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(3, &config);
+    let voter = (primary + 1) % 3;
+    let rival = (primary + 2) % 3;
+    // A request for a vote in the very epoch in which the voter has voted, from the other member.
+    let epoch = net.member(voter).epoch();
+    let mut member = recover(&config, voter as u64, &net.records[voter]).expect("records are whole");
+    assert_eq!(member.epoch(), epoch);
+    let now = net.now + 5 * SECOND;
+    member.handle_timeout(now);
+    let loyal_until = now + 2 * SECOND;
+    let mut asker = found(&config, rival, 3);
+    let request = vote_request(&mut asker, voter, epoch);
+    member.handle_message(loyal_until, rival as u64, &request).expect("an honest frame");
+    let mut record = Vec::new();
+    while let Some(token) = member.poll_persist(&mut record) {
+        member.persisted(loyal_until, token);
+    }
+    let mut reply = Vec::new();
+    assert_eq!(member.poll_transmit(&mut reply), Some(rival as u64));
+    assert_eq!((reply[3], reply[reply.len() - 9]), (4, 0), "a vote reply, refused");
+}
+
+/// The request for a vote in `epoch` that a candidate without a log would send: taken from a lone voter's neighbour by
+/// rewriting its pre-vote (kind 1) to a vote (kind 3) of that epoch, with the checksum mended.
+fn vote_request(asker: &mut Member, to: usize, epoch: u64) -> Vec<u8> {
+    asker.handle_timeout(SECOND);
+    asker.handle_timeout(3 * SECOND);
+    let mut frame = Vec::new();
+    while asker.poll_transmit(&mut frame) != Some(to as u64) {}
+    assert_eq!(frame[3], 1, "a pre-vote");
+    frame[3] = 3;
+    let end = frame.len() - 8;
+    frame[end - 24..end - 16].copy_from_slice(&epoch.to_le_bytes());
+    // A log beyond any other.
+    frame[end - 16..end - 8].copy_from_slice(&epoch.to_le_bytes());
+    frame[end - 8..end].copy_from_slice(&1000_u64.to_le_bytes());
+    crate::frames::mend(&mut frame);
+    frame
+}
+
+#[test]
+fn a_lost_tail_is_refilled() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(3, &config);
+    let follower = (primary + 1) % 3;
+    net.unsynced.insert(follower);
+    for serial in 1..=5 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    assert_eq!(net.member(follower).last().sequence, 6);
+    let keep = net.records[follower].len() - 3;
+    net.records[follower].truncate(keep);
+    net.members[follower] = Some(recover(&config, follower as u64, &net.records[follower]).expect("a prefix"));
+    assert_eq!(net.member(follower).last().sequence, 3);
+    net.unsynced.clear();
+    net.pass(SECOND);
+    assert_eq!(net.values(follower).len(), 5);
+    // And what it stored since continues the records.
+    let again = recover(&config, follower as u64, &net.records[follower]).expect("records are whole");
+    assert_eq!(again.last().sequence, 6);
+}
+
+#[test]
+fn unsynced_copies_do_not_count() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    net.unsynced.extend((0..3).filter(|&node| node != primary));
+    net.write(primary, op(1)).expect("taken");
+    net.pass(SECOND / 4);
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None)]);
+}
+
+#[test]
+fn damage_is_an_error() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(3, &config);
+    net.write(primary, op(1)).expect("taken");
+    let records = net.records[primary].clone();
+    assert!(recover(&config, primary as u64, &records).is_ok());
+    for index in 0..records.len() {
+        for byte in 0..records[index].len() {
+            let mut damaged = records.clone();
+            damaged[index][byte] ^= 0x10;
+            assert_eq!(recover(&config, primary as u64, &damaged).err(), Some(ConfigError::Record { index }));
+        }
+        for len in 0..records[index].len() {
+            let mut torn = records.clone();
+            torn[index].truncate(len);
+            assert_eq!(recover(&config, primary as u64, &torn).err(), Some(ConfigError::Record { index }));
+        }
+        let mut missing = records.clone();
+        missing.remove(index);
+        let outcome = recover(&config, primary as u64, &missing).err();
+        let expected = if index + 1 == records.len() { None } else { Some(ConfigError::Record { index }) };
+        assert_eq!(outcome, expected, "record {index} of {} missing", records.len());
+    }
+    assert_eq!(recover(&config, primary as u64, &[]).err(), Some(ConfigError::Record { index: 0 }));
+}
+
+#[test]
+fn records_of_others_are_refused() {
+    let config = config(1000);
+    let (net, primary) = Net::elected(3, &config);
+    let records = &net.records[primary];
+    let other = (primary as u64 + 1) % 3;
+    assert_eq!(recover(&config, other, records).err(), Some(ConfigError::NotVoter));
+    let elsewhere = Config { group: GroupId(9), ..config.clone() };
+    let found = Some(ConfigError::OtherGroup { found: config.group });
+    assert_eq!(recover(&elsewhere, primary as u64, records).err(), found);
+    assert_eq!(recover(&volatile(), primary as u64, records).err(), Some(ConfigError::VolatileRecovery));
+}
+
+#[test]
+fn unsound_configurations_are_refused() {
+    let sound = config(1000);
+    let start = |config: &Config, voters: Vec<u64>| {
+        Member::new(config.clone(), Actor { node: 0, incarnation: 1 }, 0, Boot::Genesis(voters)).err()
+    };
+    assert_eq!(start(&sound, vec![2, 0, 1]), None);
+    assert_eq!(start(&sound, vec![]), Some(ConfigError::Voters { given: 0, distinct: 0 }));
+    assert_eq!(start(&sound, vec![0, 1, 1]), Some(ConfigError::Voters { given: 3, distinct: 2 }));
+    assert_eq!(start(&sound, (0..16).collect()), Some(ConfigError::Voters { given: 16, distinct: 16 }));
+    assert_eq!(start(&sound, vec![1, 2, 3]), Some(ConfigError::NotVoter));
+    for heartbeat in [Duration::ZERO, SECOND / 2 + Duration::from_nanos(1), Duration::MAX] {
+        let config = Config { heartbeat, ..sound.clone() };
+        assert!(matches!(start(&config, vec![0]), Some(ConfigError::Timing { .. })), "{heartbeat:?}");
+    }
+    let endless = Config { elect_min: Duration::MAX, ..sound.clone() };
+    assert!(matches!(start(&endless, vec![0]), Some(ConfigError::Timing { .. })));
+    for max_frame in [0, 1023, (1 << 30) + 1] {
+        let config = Config { max_frame, ..sound.clone() };
+        assert_eq!(start(&config, vec![0]), Some(ConfigError::FrameLimit { max_frame }));
+    }
+}
