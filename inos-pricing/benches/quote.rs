@@ -1,5 +1,5 @@
-//! How fast are prices? `quote` and `max_affordable` on 1,024 usages, beside the same formula in `f64`, which is what the
-//! exactness is paid against: its answers are wrong by rounding and it checks nothing.
+//! How fast are prices? `quote` and `max_affordable` on 1,024 usages, beside the same formula in `f64`, which is what
+//! the exactness is paid against: its answers are wrong by rounding and it checks nothing.
 
 use core::hint::black_box;
 

@@ -1,6 +1,6 @@
 //! How many transfers a second does the ledger apply in memory? 524,160 transfers with ids of their own between 10,000
-//! accounts, in batches of 8,190, beside two bare hash maps (balances, and ids that were seen): the least that any ledger with
-//! retries has to do, without double entry, holds, outcomes or an end to the ids.
+//! accounts, in batches of 8,190, beside two bare hash maps (balances, and ids that were seen): the least that any
+//! ledger with retries has to do, without double entry, holds, outcomes or an end to the ids.
 
 use core::hint::black_box;
 

@@ -25,8 +25,8 @@ pub enum AllocateError {
     },
 }
 
-/// Splits `total` in proportion to `weights` by largest remainder (Hamilton's method): each part is its exact share rounded
-/// down or up, and the parts sum to `total`.
+/// Splits `total` in proportion to `weights` by largest remainder (Hamilton's method): each part is its exact share
+/// rounded down or up, and the parts sum to `total`.
 ///
 /// The credits left by rounding down go to the largest remainders, ties to the lower index, so the same weights in the
 /// same order are always split alike. A zero weight gets nothing. `weights.len() == parts.len()`. O(n log n) time, O(n)

@@ -33,12 +33,12 @@ pub struct Affordable {
 ///
 /// # The budget law
 ///
-/// With `cost(n)` the total of [`quote`](crate::quote), an answer `n` without shortfall has `cost(n) <= budget`, and `n` is the end of
-/// the range or `cost(n + 1) > budget`. Usage that costs nothing gives the end of the range. `None` means that
-/// `cost(start) > budget`.
+/// With `cost(n)` the total of [`quote`](crate::quote), an answer `n` without shortfall has `cost(n) <= budget`, and
+/// `n` is the end of the range or `cost(n + 1) > budget`. Usage that costs nothing gives the end of the range. `None`
+/// means that `cost(start) > budget`.
 ///
-/// The cost of `n` is within the budget exactly when `factor(n) <= budget x D / base`, so one division finds the largest
-/// factor and the range is scanned for it, which also checks the plan: O(length of the range) calls of
+/// The cost of `n` is within the budget exactly when `factor(n) <= budget x D / base`, so one division finds the
+/// largest factor and the range is scanned for it, which also checks the plan: O(length of the range) calls of
 /// [`Plan::factor`].
 ///
 /// ```
@@ -66,8 +66,8 @@ pub struct Affordable {
 ///
 /// - [`PriceError::EmptyRange`]; [`PriceError::ReplicasOutOfRange`] when the range leaves 1..=700.
 /// - [`PriceError::PlanNotMonotone`] when the factor falls anywhere in the range.
-/// - [`PriceError::Overflow`] when a rate, a usage or a factor is above its limit, or when the floor's own price is above
-///   2^64 - 1. A price above 2^64 - 1 elsewhere in the range is above every budget, and no error.
+/// - [`PriceError::Overflow`] when a rate, a usage or a factor is above its limit, or when the floor's own price is
+///   above 2^64 - 1. A price above 2^64 - 1 elsewhere in the range is above every budget, and no error.
 pub fn max_affordable<P: Plan + ?Sized>(
     rates: &Rates,
     plan: &P,

@@ -36,14 +36,16 @@ pub struct Limits {
     pub max_step: Millis,
     /// How far the time of an id may be ahead of the clock; more is [`Rejection::IdInFuture`].
     pub max_ahead: Millis,
-    /// How long an id is remembered: until the watermark, the clock less this, has passed its time and, for a hold, the time of
-    /// its resolution. An id older than the watermark is [`Rejection::IdTooOld`]. Longer than any client retries.
+    /// How long an id is remembered: until the watermark, the clock less this, has passed its time and, for a hold,
+    /// the time of its resolution. An id older than the watermark is [`Rejection::IdTooOld`]. Longer than any client
+    /// retries.
     pub retention: Millis,
 }
 
 impl Default for Limits {
     /// 2^20 accounts, 2^23 ids, batches of 8,190, 8,190 expiries a call, steps of at most a day, ids at most a minute
-    /// ahead and remembered for a day.
+    /// ahead and remembered for a day. That is room for 97 new ids a second, sustained; more need more ids or a shorter
+    /// retention.
     fn default() -> Self {
         Self {
             max_accounts: 1 << 20,
@@ -153,8 +155,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger. `seed` keys its hash tables and is kept secret, so that no one can choose ids that make it slow;
-    /// it changes no outcome and no state hash.
+    /// An empty ledger. `seed` keys its hash tables and is kept secret, so that no one can choose ids that make it
+    /// slow; it changes no outcome and no state hash.
     #[must_use]
     pub fn new(limits: Limits, seed: u128) -> Self {
         Self {
@@ -167,10 +169,11 @@ impl Ledger {
         }
     }
 
-    /// Sets the clock, expires holds, then answers `batch` in its order: one [`Outcome`] for each transaction is appended to
-    /// `outcomes`. Returns the sequence after the last change.
+    /// Sets the clock, expires holds, then answers `batch` in its order: one [`Outcome`] for each transaction is
+    /// appended to `outcomes`. Returns the sequence after the last change.
     ///
-    /// - **Clock.** `now` before the clock counts as the clock: time never goes back. The first call may be at any time.
+    /// - **Clock.** `now` before the clock counts as the clock: time never goes back. The first call may be at any
+    ///   time.
     /// - **Forgetting.** Ids whose retention is over are forgotten.
     /// - **Expiry.** Open holds with `deadline <= now` return to their payers in the order of (deadline, id), at most
     ///   [`Limits::max_expiries`] of them. An empty batch does just this much.

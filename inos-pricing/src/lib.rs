@@ -1,10 +1,11 @@
 //! What storage, compute and bandwidth cost, how many replicas a budget buys, and who has paid.
 //!
 //! Prices and balances that are computed with floats, or rounded at each step, drift: the sum of the lines is not the
-//! total, and an hour billed by the second is not an hour. This crate computes every price as an integer over one denominator and rounds
-//! once. Its ledger books every movement twice and answers a repeated transaction with its first verdict, so that under any
-//! mixture of retries no credit is created, lost, spent twice or charged twice. Both are plain state and functions, without
-//! floats, clocks or input and output: the same calls have the same answers on every target.
+//! total, and an hour billed by the second is not an hour. This crate computes every price as an integer over one
+//! denominator and rounds once. Its ledger books every movement twice and answers a repeated transaction with its
+//! first verdict, so that under any mixture of retries no credit is created, lost, spent twice or charged twice. Both
+//! are plain state and functions, without floats, clocks or input and output: the same calls have the same answers on
+//! every target.
 //!
 //! **What it does not do.** The ledger is in memory: it writes no journal and takes no snapshot. It does not agree with
 //! other ledgers; a replicated one runs as a state machine under a log that a majority commits, never under a
@@ -14,8 +15,8 @@
 //! # Overview
 //!
 //! - [`Credits`], [`Bytes`], [`Millis`], [`Replicas`], [`Thousandths`]: units.
-//! - [`Plan`]: how replicas multiply a price. [`TierPlan`] prices serving, by graduated tiers; [`GeoPlan`] prices storing,
-//!   with a discount when the replicas are spread.
+//! - [`Plan`]: how replicas multiply a price. [`TierPlan`] prices serving, by graduated tiers; [`GeoPlan`] prices
+//!   storing, with a discount when the replicas are spread.
 //! - [`quote`]: the exact price of a [`Usage`] at [`Rates`], rounded up once, in lines that sum to the total.
 //! - [`max_affordable`]: the most replicas within a budget.
 //! - [`allocate`]: splits an amount so that the parts sum to the whole.
@@ -77,7 +78,8 @@
 //! - **Budget law.** `cost(n) <= budget`, and `n` is the end of the range or `cost(n + 1) > budget`.
 //! - **Ledger.** Conservation, no overdraft, exactly once, resolved once: stated on [`Ledger`], defined in
 //!   `docs/model.md`.
-//! - **Total.** No input makes it panic or wrap; the crate forbids unsafe code and denies float and unchecked arithmetic.
+//! - **Total.** No input makes it panic or wrap; the crate forbids unsafe code and denies float and unchecked
+//!   arithmetic.
 //!
 //! # Limits
 //!

@@ -1,8 +1,9 @@
 //! The ledger once more, slow and obvious.
 //!
-//! It keeps a list of everything it remembers and derives the rest from it each time: what is pending is the sum of the
-//! open holds, whether an id is remembered is a comparison of times. It has no indexes, no chains and no packed records.
-//! It defines what [`Ledger`](crate::Ledger) does, and the tests run both side by side; use it for nothing else.
+//! It keeps a list of everything it remembers and derives the rest from it each time: what is pending is the sum of
+//! the open holds, whether an id is remembered is a comparison of times. It has no indexes, no chains and no packed
+//! records. It defines what [`Ledger`](crate::Ledger) does, and the tests run both side by side; use it for nothing
+//! else.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

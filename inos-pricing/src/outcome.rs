@@ -34,8 +34,8 @@ impl Outcome {
     }
 }
 
-/// Why a transaction was not applied. In each case the submitter is at fault, or late, or short of credits; the balances
-/// are unchanged.
+/// Why a transaction was not applied. In each case the submitter is at fault, or late, or short of credits; the
+/// balances are unchanged.
 ///
 /// The variants are in the order in which they are checked, within the operations that can have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,8 +126,8 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether the id is used up. It is exactly when the state of the ledger decided the rejection: the state may change, and
-    /// a retry must not turn into something that the client was told did not happen.
+    /// Whether the id is used up. It is exactly when the state of the ledger decided the rejection: the state may
+    /// change, and a retry must not turn into something that the client was told did not happen.
     ///
     /// ```
     /// use inos_pricing::{Credits, Rejection};

@@ -96,8 +96,8 @@ pub struct Quote {
 /// The price of `usage` with `replicas` replicas under `plan`.
 ///
 /// The three exact amounts are added over [`DENOMINATOR`] and rounded up once; the lines share the total by largest
-/// remainder (ties go to the earlier line). A line whose exact amount is a whole number of credits is never rounded, so a line
-/// without usage is zero. O(1), three 128-bit divisions, no allocation.
+/// remainder (ties go to the earlier line). A line whose exact amount is a whole number of credits is never rounded,
+/// so a line without usage is zero. O(1), three 128-bit divisions, no allocation.
 ///
 /// ```
 /// use inos_pricing::{Bytes, Credits, Millis, PriceError, Quantity, Rates, Replicas, TierPlan, Usage, quote};

@@ -5,8 +5,8 @@ use crate::{Credits, Millis};
 /// The id of a transaction, chosen by whoever submits it. The top 48 bits are milliseconds, as in UUIDv7 and ULID
 /// read as big-endian integers; the low 80 bits make it unique.
 ///
-/// The id is what makes a retry safe, so a client draws it once, stores it, and sends the same id until it has an answer.
-/// Its time decides how long the ledger remembers it: see [`Limits::retention`](crate::Limits::retention).
+/// The id is what makes a retry safe, so a client draws it once, stores it, and sends the same id until it has an
+/// answer. Its time decides how long the ledger remembers it: see [`Limits::retention`](crate::Limits::retention).
 ///
 /// ```
 /// use inos_pricing::{Millis, TxId};
@@ -42,8 +42,8 @@ impl TxId {
 /// The id of an account, chosen by the integrator.
 ///
 /// It has a fixed width because every transaction carries two of them, and a ledger that remembers millions of
-/// transactions is as large as they are. A UUID or an integer fits as it is; of a longer key use a collision-resistant digest
-/// cut to 128 bits.
+/// transactions is as large as they are. A UUID or an integer fits as it is; of a longer key use a collision-resistant
+/// digest cut to 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub u128);
 

@@ -26,8 +26,8 @@ impl Balance {
         Self { kind, debits_posted: 0, debits_pending: 0, credits_posted: 0, credits_pending: 0 }
     }
 
-    /// What the account can spend of what it received: `credits_posted - debits_posted - debits_pending`, in credits. Zero for
-    /// an issuer that owes, although an issuer can spend more.
+    /// What the account can spend of what it received: `credits_posted - debits_posted - debits_pending`, in credits.
+    /// Zero for an issuer that owes, although an issuer can spend more.
     ///
     /// ```
     /// use inos_pricing::{AccountKind, Balance};

@@ -135,8 +135,8 @@ impl Index {
     }
 }
 
-/// SipHash of the 16 little-endian bytes of `id` (Aumasson and Bernstein 2012): with a secret key, ids that collide cannot
-/// be found faster than by trying. One compression and three finalisation rounds, as in Rust's own hash maps.
+/// SipHash of the 16 little-endian bytes of `id` (Aumasson and Bernstein 2012): with a secret key, ids that collide
+/// cannot be found faster than by trying. One compression and three finalisation rounds, as in Rust's own hash maps.
 fn siphash<const COMPRESS: usize, const FINISH: usize>((k0, k1): (u64, u64), id: u128) -> u64 {
     let mut state = [
         k0 ^ 0x736f_6d65_7073_6575,

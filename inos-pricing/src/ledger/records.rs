@@ -18,7 +18,8 @@ pub(super) struct Records {
     index: Index,
     /// The first of the chain of free slots.
     free: u32,
-    /// The first of the chain of records by [`Record::kept_from`]. Open holds are in no chain: they are kept at any age.
+    /// The first of the chain of records by [`Record::kept_from`]. Open holds are in no chain: they are kept at any
+    /// age.
     by_age: BTreeMap<Millis, u32>,
 }
 
@@ -71,7 +72,8 @@ impl Records {
         *first = slot;
     }
 
-    /// Forgets every ageing record that is kept from before `watermark`. O(log n) for each, amortised over its insertion.
+    /// Forgets every ageing record that is kept from before `watermark`. O(log n) for each, amortised over its
+    /// insertion.
     pub(super) fn forget(&mut self, watermark: Millis) {
         while let Some(entry) = self.by_age.first_entry() {
             if *entry.key() >= watermark {

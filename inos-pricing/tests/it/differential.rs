@@ -1,6 +1,6 @@
 //! Goal: the ledger does what its naive twin does, whatever it is asked, and keeps its identities after every call.
-//! Method: random batches over few accounts, few ids and tiny limits, so that about half of the transactions are refused;
-//! outcome by outcome beside the twin. The run is deterministic and asserts that it reached every rejection.
+//! Method: random batches over few accounts, few ids and tiny limits, so that about half of the transactions are
+//! refused; outcome by outcome beside the twin. The run is deterministic and asserts that it reached every rejection.
 
 use alloc::collections::BTreeMap;
 use core::cell::RefCell;

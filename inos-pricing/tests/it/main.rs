@@ -1,9 +1,6 @@
 //! The integration tests of inos-pricing, one binary.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as the tests themselves may (see clippy.toml)"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its own functions too")]
 
 extern crate alloc;
 

@@ -1,6 +1,6 @@
-//! Goal: every price is the exact price rounded up once, on all of the range of replicas and up to the bounds.
-//! Method: golden values from the tables by hand; all of 1..=700, and random usages, against natural numbers of any size
-//! with an own formula for each dimension over its own denominator.
+//! Goal: every price is the exact price rounded up once, on all of the range of replicas and up to the bounds. Method:
+//! golden values from the tables by hand; all of 1..=700, and random usages, against natural numbers of any size with
+//! an own formula for each dimension over its own denominator.
 
 use inos_pricing::{
     Bytes, Credits, DENOMINATOR, Dimension, GeoPlan, Millis, Plan, PriceError, Quantity, Quote, Rates, Replicas,
@@ -159,8 +159,8 @@ fn sum(fractions: &[(Natural, Natural)]) -> (Natural, Natural) {
     })
 }
 
-/// The largest-remainder rule, stated without arithmetic of remainders: no line is a credit away from its exact amount, and
-/// a line that was rounded up has at least the remainder of one that was rounded down.
+/// The largest-remainder rule, stated without arithmetic of remainders: no line is a credit away from its exact
+/// amount, and a line that was rounded up has at least the remainder of one that was rounded down.
 fn check_quote(quote: &Quote, rates: &Rates, usage: &Usage, factor: u32) {
     let exact = exact(rates, usage, factor);
     let total = sum(&exact);
@@ -258,7 +258,8 @@ proptest! {
     }
 }
 
-/// At all bounds at once the exact price still fits; its total, computed by hand below, does not fit 64 bits and says so.
+/// At all bounds at once the exact price still fits; its total, computed by hand below, does not fit 64 bits and says
+/// so.
 #[test]
 fn the_largest_price_is_exact() {
     let rates = Rates { storage: Rates::MAX, compute: Rates::MAX, bandwidth: Rates::MAX };

@@ -1,7 +1,7 @@
-//! Goal: sending a transaction again changes nothing, whatever was lost, repeated or delayed on the way.
-//! Method: a history is applied once; then random copies of it in random order must have the same verdicts and leave the
-//! same state hash. Clients that retry over a network that loses, repeats and delays end at the balances of a
-//! faultless run.
+//! Goal: sending a transaction again changes nothing, whatever was lost, repeated or delayed on the way. Method: a
+//! history is applied once; then random copies of it in random order must have the same verdicts and leave the same
+//! state hash. Clients that retry over a network that loses, repeats and delays end at the balances of a faultless
+//! run.
 
 use inos_pricing::{
     AccountId, AccountKind, Balance, Credits, Ledger, Limits, Millis, Outcome, Rejection, Remainder, Sequence,
@@ -88,8 +88,8 @@ proptest! {
         prop_assert_eq!(ledger.sequence(), sequence);
     }
 
-    /// One client works through its history and sends each transaction until it sees an answer. The network loses requests and
-    /// answers, and delivers old requests again at any later time.
+    /// One client works through its history and sends each transaction until it sees an answer. The network loses
+    /// requests and answers, and delivers old requests again at any later time.
     #[test]
     fn a_retry_storm_ends_at_the_faultless_balances(
         history in histories(),
