@@ -1,1 +1,130 @@
-//! inos-sab
+//! Shared memory without copies: one region at fixed offsets, lock-free frame rings, a lock-free arena, manifests and
+//! wake-ups, back-pressure.
+//!
+//! A program that moves megabytes between a kernel, compute modules and a host spends its time copying and waking.
+//! Here the parties share one region: small messages go through rings, large payloads stay in the arena and only their
+//! handle travels, state is published in slots, and a sleeper is woken only if it said that it sleeps. Every message is
+//! delivered exactly once and in order, every block has exactly one owner, no wake-up is lost, and what is freed comes
+//! back as one piece. The protocols are small enough for a model checker, and are checked by one.
+//!
+//! This crate does not talk to networks, start threads or read clocks; a wait's timeout is measured by the kernel. At
+//! present a region lives on the process's heap and is shared by threads that trust each other: there is no mapping
+//! into other processes and none into JavaScript, a ring has one writer, and there is no cache and no job runner.
+//!
+//! # Overview
+//!
+//! - [`Layout`]: where everything is; smaller ones for tests.
+//! - [`Region`]: the memory. What is made from it keeps it alive and can move to any thread.
+//! - [`Producer`] and [`Consumer`]: the two ends of the inbox or outbox, rings of [`Frame`]s.
+//! - [`Pressure`] and [`FlowControl`]: when the writer should pause.
+//! - [`Arena`], [`ArenaBox`], [`ArenaRef`], [`Handle`]: blocks of any size; owned, pinned, named.
+//! - [`Switchboard`] and [`Listener`]: manifest slots and events.
+//! - [`Wake`]: how a wait ended.
+//!
+//! # The driving loop
+//!
+//! ```
+//! use inos_sab::{Flow, Frame, Layout, Pressure, Region, Threads, Wake};
+//!
+//! let region = Region::<Threads>::heap(&Layout::compact(1 << 16, 8 << 20, 1 << 16)?)?;
+//! let mut inbox = region.inbox_producer()?;
+//! # #[cfg(not(target_arch = "wasm32"))] {
+//! let (mut requests, mut outbox) = (region.inbox_consumer()?, region.outbox_producer()?);
+//!
+//! // The module: sleep, drain, answer through the arena, until the kernel leaves.
+//! let module = std::thread::spawn(move || {
+//!     while requests.wait(None) == Wake::Ready {
+//!         requests.drain(64, |frame| {
+//!             if let Frame::Object { kind, mut object } = frame {
+//!                 object.as_mut_slice().reverse(); // in place: the bytes never move
+//!                 outbox.push_object(kind, object).expect("the kernel keeps up");
+//!             }
+//!             Flow::Continue
+//!         });
+//!     }
+//! });
+//!
+//! // The kernel: a megabyte written once, sent as eight bytes.
+//! let mut results = region.outbox_consumer()?;
+//! let mut block = region.arena().alloc(1 << 20)?;
+//! block.write_at(0, b"first")?;
+//! if inbox.push_object(7, block)? != Pressure::Ok {
+//!     inbox.wait_low(None); // pause the network meanwhile
+//! }
+//! assert_eq!(results.wait(None), Wake::Ready);
+//! results.drain(1, |frame| {
+//!     let Frame::Object { object, .. } = frame else { return Flow::Break };
+//!     assert!(object.as_slice().ends_with(b"tsrif"));
+//!     Flow::Continue
+//! });
+//! drop(inbox);
+//! module.join().expect("the module does not panic");
+//! # }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - A frame is published by one store; until then the ring is as if it had never been written.
+//! - Rings, slots, arena and signals take no locks. A search for space that others keep moving ends with
+//!   [`AllocError::Contended`].
+//! - A handle is [`Stale`] from the moment its block is freed until its granule was freed 2^44 times.
+//! - Draining everything returns the pressure to [`Pressure::Ok`].
+//! - No slice is made of bytes that another thread may write. All offsets are checked; nothing outside of the region is
+//!   touched.
+//!
+//! # Limits
+//!
+//! | what | limit |
+//! | --- | --- |
+//! | region | 48 MiB ([`Layout::STANDARD`]) |
+//! | ring | 64 bytes to 512 KiB, one writer and one reader |
+//! | inline payload | an eighth of the ring: 64 KiB |
+//! | arena for payloads | 30,212,096 bytes, the largest block too; metadata 6.1 % |
+//! | smallest block | 256 bytes taken; classes waste at most 51 %, blocks above 32 KiB take whole chunks of 64 KiB |
+//! | readers pinning one block | 65,535 |
+//! | manifest slots, events | 15, 3 |
+//!
+//! # Features
+//!
+//! `std` (default): waits put threads to sleep: on Linux by a futex, on other systems by naps of a millisecond. Without
+//! it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is nothing to take.
+//!
+//! # References
+//!
+//! Formats: `docs/layout.md`. Pairing of every atomic: `docs/memory-model.md`. Cached cursors: Lee, Bu, Chandranmenon,
+//! "MCRingBuffer" (IPDPS 2010). State in one word and derived bitmaps: Wrenger et al., "LLFree" (USENIX ATC 2023).
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod arena;
+mod error;
+mod flow;
+mod layout;
+mod memory;
+mod region;
+mod ring;
+mod switchboard;
+mod sync;
+
+#[cfg(all(test, inos_loom))]
+mod models;
+
+pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section, Watermarks};
+
+pub use region::{Region, Threads, Trust};
+
+pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
+
+pub use flow::{FlowControl, Pressure};
+
+pub use arena::{Arena, ArenaBox, ArenaRef, Handle};
+
+pub use switchboard::{Event, Listener, Slot, State, Switchboard};
+
+pub use sync::bell::Wake;
+
+pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};

@@ -1,0 +1,150 @@
+//! Blocks of any size in shared memory, given and taken back without locks.
+//!
+//! Two levels: a *chunk* is free, part of a run of chunks that is one large block, or cut into blocks of one size class.
+//! Each block has a *cell* with its state and generation. `docs/memory-model.md` has the argument in full.
+
+mod block;
+mod cell;
+mod class;
+mod space;
+
+pub use block::{ArenaBox, ArenaRef, Handle};
+
+use crate::error::{AllocError, Stale};
+use crate::region::Shared;
+use crate::sync::hint::Hint;
+use alloc::sync::Arc;
+use class::CLASS_COUNT;
+use core::fmt;
+use space::Space;
+
+/// Searches before an allocation gives up on space that others keep moving.
+const TRIES: u32 = 16;
+
+/// What an [`Arena`] and the blocks it gave share. One per `Arena`, so that threads with an arena each do not count
+/// references in the same cache line.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) shared: Arc<Shared>,
+    /// Per class the chunk that gave the last block.
+    hints: [Hint; CLASS_COUNT],
+}
+
+/// Gives blocks. A clone names the same memory and remembers for itself where it found room: give each thread its own.
+///
+/// # Examples
+///
+/// ```
+/// use inos_sab::{AllocError, Layout, Region, Stale, Threads};
+///
+/// let arena = Region::<Threads>::heap(&Layout::compact(1 << 10, 1 << 20, 1 << 16)?)?.arena();
+/// let mut block = arena.alloc(100_000)?;
+/// block.as_mut_slice().fill(7);
+///
+/// // A handle can be copied and sent as a number; it owns nothing.
+/// let handle = block.into_handle();
+/// let reader = arena.resolve(handle)?;
+/// assert_eq!(reader.as_slice()[99_999], 7);
+/// assert_eq!(arena.claim_handle(handle).unwrap_err(), Stale::Pinned { pins: 1 });
+/// drop(reader);
+/// drop(arena.claim_handle(handle)?); // owned again, and freed
+/// assert_eq!(arena.resolve(handle).unwrap_err(), Stale::Freed);
+///
+/// assert!(matches!(arena.alloc(2_000_000), Err(AllocError::TooLarge { .. })));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct Arena {
+    local: Arc<Local>,
+}
+
+impl Arena {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { local: Arc::new(Local { shared, hints: [const { Hint::new() }; CLASS_COUNT] }) }
+    }
+
+    /// A block of `len` bytes. Its content is whatever was there before; fresh memory is zero.
+    ///
+    /// Up to half a chunk, the block takes the next size class (at most 256 bytes or 51 % more than `len`); above, whole
+    /// chunks. An empty block takes one granule. A few atomic operations for a class, two per chunk for a run, after a
+    /// search of at most all chunks.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError::TooLarge`] if the empty arena could not; [`AllocError::Exhausted`] with the largest free block;
+    /// [`AllocError::Contended`] if other threads were changing the space that was looked at.
+    pub fn alloc(&self, len: u32) -> Result<ArenaBox, AllocError> {
+        let space = self.space();
+        let max = self.local.shared.layout.max_block_len();
+        if len > max {
+            return Err(AllocError::TooLarge { requested: u64::from(len), max });
+        }
+        for _ in 0..TRIES {
+            let search = space.alloc(len, &self.local.hints);
+            match search {
+                Ok(granule) => return Ok(ArenaBox::adopt(Arc::clone(&self.local), granule, len)),
+                Err(space::Miss::Nothing) => {
+                    return Err(AllocError::Exhausted { requested: len, largest_free: space.largest_free() });
+                }
+                Err(space::Miss::Moving) => core::hint::spin_loop(),
+            }
+        }
+        Err(AllocError::Contended { requested: len, largest_free: space.largest_free(), tries: TRIES })
+    }
+
+    /// Takes ownership of a block that [`ArenaBox::into_handle`] let go. Of many callers one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale::Freed`], [`Stale::Owned`] or [`Stale::Pinned`].
+    pub fn claim_handle(&self, handle: Handle) -> Result<ArenaBox, Stale> {
+        ArenaBox::claim(&self.local, handle, cell::State::Detached)
+    }
+
+    /// Pins a block that [`ArenaBox::into_handle`] let go, to read it. Nobody can own or free it while pinned.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale::Freed`], [`Stale::Owned`] or [`Stale::PinLimit`].
+    pub fn resolve(&self, handle: Handle) -> Result<ArenaRef, Stale> {
+        ArenaRef::pin(&self.local, handle)
+    }
+
+    /// Takes ownership of a block that came with a frame or manifest.
+    pub(crate) fn land(&self, handle: Handle) -> Result<ArenaBox, Stale> {
+        ArenaBox::claim(&self.local, handle, cell::State::InFlight)
+    }
+
+    /// Longest block that could be given now, in bytes; with other threads at work, a moment ago.
+    #[must_use]
+    pub fn largest_free(&self) -> u32 {
+        self.space().largest_free()
+    }
+
+    /// Longest block of the empty arena, in bytes.
+    #[must_use]
+    pub fn max_block_len(&self) -> u32 {
+        self.local.shared.layout.max_block_len()
+    }
+
+    /// Chunks that nothing lies in, a moment ago.
+    #[must_use]
+    pub fn free_chunks(&self) -> u32 {
+        self.space().free_chunks()
+    }
+
+    fn space(&self) -> Space<'_> {
+        Space::new(&self.local.shared)
+    }
+}
+
+impl Clone for Arena {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.local.shared))
+    }
+}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("free_chunks", &self.free_chunks()).finish_non_exhaustive()
+    }
+}

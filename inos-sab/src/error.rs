@@ -1,0 +1,180 @@
+//! What can be refused, by whom it was caused, and what it changed.
+
+use core::fmt;
+use thiserror::Error;
+
+/// A layout whose numbers do not fit. The caller's fault; nothing was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// Not a power of two between 64 and 524,288.
+    #[error("ring of {ring_bytes} bytes is not a power of two between 64 and 524288")]
+    RingBytes {
+        /// What was asked for.
+        ring_bytes: u32,
+    },
+    /// Not a power of two between 512 and 65,536.
+    #[error("chunk of {chunk_bytes} bytes is not a power of two between 512 and 65536")]
+    ChunkBytes {
+        /// What was asked for.
+        chunk_bytes: u32,
+    },
+    /// Not a multiple of the chunk, too large for 20-bit granule indexes, or too small for its own metadata.
+    #[error("arena of {arena_bytes} bytes is not a whole number of chunks, over 256 MiB, or holds only its metadata")]
+    ArenaBytes {
+        /// What was asked for.
+        arena_bytes: u32,
+    },
+    /// A low mark is not below its high mark, or a mark is above the ring.
+    #[error(
+        "watermarks bytes {low_bytes}..{high_bytes} or frames {low_count}..{high_count} are empty or above the ring"
+    )]
+    Watermarks {
+        /// High mark in bytes.
+        high_bytes: u32,
+        /// Low mark in bytes.
+        low_bytes: u32,
+        /// High mark in frames.
+        high_count: u32,
+        /// Low mark in frames.
+        low_count: u32,
+    },
+}
+
+/// A region could not be made, or a role in it not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RegionError {
+    /// The allocator has no block of this size. Nothing was made.
+    #[error("no memory for a region of {bytes} bytes")]
+    OutOfMemory {
+        /// Bytes asked of the allocator.
+        bytes: u32,
+    },
+    /// Another producer or consumer holds this end of the ring. Nothing changed; drop the other one first.
+    #[error("this end of the ring is held")]
+    RoleHeld,
+}
+
+/// A ring or a slot did not take what it was given. Nothing was written that a reader could see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// No room now; the reader is behind.
+    #[error("ring is full: the frame needs {needed} bytes, {free} are free")]
+    Full {
+        /// Bytes of the frame with header and padding at the wrap.
+        needed: u32,
+        /// Bytes free.
+        free: u32,
+    },
+    /// Longer than a frame may ever be: the caller's fault, the arena is for such payloads.
+    #[error("payload of {len} bytes is above the inline limit of {max}")]
+    TooLarge {
+        /// Bytes of the payload.
+        len: u64,
+        /// Longest inline payload of this ring.
+        max: u32,
+    },
+    /// The reader was there and has left.
+    #[error("the reader of this ring has left")]
+    Closed,
+    /// The block lives in another region: the caller's fault.
+    #[error("the block belongs to another region")]
+    ForeignBlock,
+}
+
+/// A value that was not taken, handed back with the reason.
+#[derive(Debug)]
+pub struct Rejected<T> {
+    /// What was offered, unchanged.
+    pub value: T,
+    /// Why it was not taken.
+    pub reason: PushError,
+}
+
+impl<T> fmt::Display for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> core::error::Error for Rejected<T> {}
+
+/// The arena did not give a block. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AllocError {
+    /// No free space of this length; blocks have to be dropped first.
+    #[error("no free block of {requested} bytes, the largest is {largest_free}")]
+    Exhausted {
+        /// Bytes asked for.
+        requested: u32,
+        /// Longest block that could have been given, in bytes.
+        largest_free: u32,
+    },
+    /// Longer than the empty arena: the caller's fault, no wait will help.
+    #[error("block of {requested} bytes is above the arena's limit of {max}")]
+    TooLarge {
+        /// Bytes asked for.
+        requested: u64,
+        /// Longest block of the empty arena.
+        max: u32,
+    },
+    /// Other threads were taking or giving back the space that was looked at, in each of `tries` searches. It may be
+    /// free in a moment.
+    #[error("space for {requested} bytes was contended in {tries} searches, the largest free block is {largest_free}")]
+    Contended {
+        /// Bytes asked for.
+        requested: u32,
+        /// Longest block free at the end, in bytes.
+        largest_free: u32,
+        /// Searches made.
+        tries: u32,
+    },
+}
+
+/// A handle that gives no access. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Stale {
+    /// The block it named was freed, or never was.
+    #[error("the block was freed")]
+    Freed,
+    /// The block is alive but owned: by an `ArenaBox` that may write to it, or by a ring or slot that carries it.
+    #[error("the block has an exclusive owner")]
+    Owned,
+    /// The block is pinned by readers, so nobody can own it now.
+    #[error("the block is pinned by {pins} readers")]
+    Pinned {
+        /// Readers that hold it.
+        pins: u32,
+    },
+    /// The count of readers is at its limit of 65,535.
+    #[error("the block is pinned by 65535 readers, the limit")]
+    PinLimit,
+}
+
+/// Bytes outside of a block, frame or claim were named: the caller's fault. Nothing was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("bytes {offset}..{offset}+{len} are outside of {limit}")]
+pub struct OutOfRange {
+    /// First byte.
+    pub offset: u32,
+    /// Bytes.
+    pub len: u64,
+    /// Bytes there are.
+    pub limit: u32,
+}
+
+impl OutOfRange {
+    /// The length as `u32` if `offset..offset + len` is within `limit`.
+    pub(crate) fn check(offset: u32, len: usize, limit: u32) -> Result<u32, Self> {
+        let error = Self { offset, len: len as u64, limit };
+        let len = u32::try_from(len).map_err(|_| error)?;
+        match offset.checked_add(len) {
+            Some(end) if end <= limit => Ok(len),
+            _ => Err(error),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Memory from the process's own allocator.
+
+use super::Map;
+use crate::error::RegionError;
+use crate::layout::Layout;
+use crate::sync::{AtomicU32, AtomicU64};
+use alloc::alloc::{alloc_zeroed, dealloc};
+use core::ptr::NonNull;
+
+/// Cursors of different writers are 128 bytes apart, so the start has to be at a multiple of it.
+const ALIGN: usize = 128;
+
+/// Zeroed bytes from the allocator. The first section of the layout is not allocated: offset `map.start` is at `base`.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    base: NonNull<u8>,
+    map: Map,
+    block: NonNull<u8>,
+    request: core::alloc::Layout,
+}
+
+// SAFETY:
+// - `base` and `block` point into one allocation that this value alone owns and frees;
+// - nothing about it depends on the thread that made it.
+unsafe impl Send for Memory {}
+// SAFETY:
+// - words are reached only as atomics (`u32`, `u64` check that the address is a word's);
+// - plain bytes are reached only through unsafe functions whose callers own the range.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    pub(crate) fn heap(layout: &Layout) -> Result<Self, RegionError> {
+        let map = Map::new(layout);
+        let bytes = map.end - map.start;
+        let error = RegionError::OutOfMemory { bytes };
+        // Aligned by hand: allocators hand out fresh zero pages untouched for small alignments only, and clear 32 MiB
+        // for larger ones.
+        let size = (bytes as usize).checked_add(ALIGN).ok_or(error)?;
+        let request = core::alloc::Layout::from_size_align(size, 16).map_err(|_| error)?;
+        // SAFETY:
+        // - `request` has a size of at least `ALIGN`, so it is not zero.
+        let block = NonNull::new(unsafe { alloc_zeroed(request) }).ok_or(error)?;
+        let skip = block.as_ptr().align_offset(ALIGN).min(ALIGN);
+        // SAFETY:
+        // - `skip <= ALIGN`, and the allocation has `bytes + ALIGN` bytes.
+        let base = unsafe { block.add(skip) };
+        Ok(Self { base, map, block, request })
+    }
+
+    /// The address of `offset`, which the caller has checked against the map.
+    fn at(&self, offset: u32) -> *mut u8 {
+        debug_assert!(self.map.start <= offset && offset <= self.map.end, "offset {offset} is in the region");
+        let index = (offset - self.map.start) as usize;
+        // SAFETY:
+        // - every caller has checked that `offset` is within `start..=end`, which the allocation covers from `base`.
+        unsafe { self.base.as_ptr().add(index) }
+    }
+
+    /// The word at `offset`.
+    pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
+        assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
+        // SAFETY:
+        // - the address is in the allocation, which outlives `self`'s borrow, and aligned to 4 (`ALIGN` and `is_word`);
+        // - the bytes are initialised: the allocation was zeroed;
+        // - word addresses are never reached as plain bytes, and each word's width is fixed by the module that owns its
+        //   section (the model build checks this on every access).
+        unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
+    }
+
+    /// The word at `offset`.
+    pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
+        assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
+        // SAFETY:
+        // - the address is in the allocation, which outlives `self`'s borrow, and aligned to 8 (`ALIGN` and `is_word`);
+        // - the bytes are initialised: the allocation was zeroed;
+        // - word addresses are never reached as plain bytes, and each word's width is fixed by the module that owns its
+        //   section (the model build checks this on every access).
+        unsafe { AtomicU64::from_ptr(self.at(offset).cast()) }
+    }
+
+    /// Copies `source` to `offset`.
+    ///
+    /// # Safety
+    ///
+    /// - The caller owns `offset..offset + source.len()`: until the call ends nobody else reads or writes it.
+    pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
+        assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
+        // SAFETY:
+        // - the target is in the allocation (checked above) and the caller's alone (contract);
+        // - `source` is a live reference to other bytes: it cannot overlap what the caller owns exclusively.
+        unsafe { core::ptr::copy_nonoverlapping(source.as_ptr(), self.at(offset), source.len()) }
+    }
+
+    /// Copies from `offset` to `target`.
+    ///
+    /// # Safety
+    ///
+    /// - Nobody writes `offset..offset + target.len()` until the call ends.
+    pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
+        assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
+        // SAFETY:
+        // - the source is in the allocation (checked above), initialised, and not written meanwhile (contract);
+        // - `target` is an exclusive reference, so it does not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(self.at(offset), target.as_mut_ptr(), target.len()) }
+    }
+
+    /// The bytes at `offset`.
+    ///
+    /// # Safety
+    ///
+    /// - Nobody writes `offset..offset + len` while the slice lives.
+    pub(crate) unsafe fn slice(&self, offset: u32, len: u32) -> &[u8] {
+        assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
+        // SAFETY:
+        // - in the allocation (checked above), initialised, not written meanwhile (contract), and `u8` has no alignment;
+        // - the allocation outlives `self`'s borrow.
+        unsafe { core::slice::from_raw_parts(self.at(offset), len as usize) }
+    }
+
+    /// The bytes at `offset`, to be written.
+    ///
+    /// # Safety
+    ///
+    /// - The caller owns `offset..offset + len`: nobody else reads or writes it while the slice lives.
+    #[expect(clippy::mut_from_ref, reason = "exclusivity comes from the owner of the range, as the contract says")]
+    pub(crate) unsafe fn slice_mut(&self, offset: u32, len: u32) -> &mut [u8] {
+        assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
+        // SAFETY:
+        // - in the allocation (checked above), initialised, the caller's alone (contract), and `u8` has no alignment;
+        // - the allocation outlives `self`'s borrow.
+        unsafe { core::slice::from_raw_parts_mut(self.at(offset), len as usize) }
+    }
+
+    fn is_plain(&self, offset: u32, len: usize) -> bool {
+        u32::try_from(len).is_ok_and(|len| self.map.is_plain(offset, len))
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY:
+        // - `block` came from `alloc_zeroed(request)` and is freed once, here.
+        unsafe { dealloc(self.block.as_ptr(), self.request) }
+    }
+}

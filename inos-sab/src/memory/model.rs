@@ -1,0 +1,127 @@
+//! Memory in which the model checker sees every access: one object per word, one per eight payload bytes.
+
+use super::Map;
+use crate::error::RegionError;
+use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES, GRANULE_META_BYTES, Layout, SLOT_COUNT};
+use crate::sync::{AtomicU32, AtomicU64};
+use alloc::collections::BTreeMap;
+use loom::cell::UnsafeCell;
+use loom::sync::{Condvar, Mutex};
+
+#[derive(Debug)]
+enum Word {
+    U32(AtomicU32),
+    U64(AtomicU64),
+    Plain(UnsafeCell<[u8; 8]>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Memory {
+    words: BTreeMap<u32, Word>,
+    map: Map,
+    futex: (Mutex<()>, Condvar),
+}
+
+// SAFETY:
+// - the checker's cells are not `Sync` on their own; it reports any two accesses that are not ordered.
+unsafe impl Send for Memory {}
+// SAFETY:
+// - as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    pub(crate) fn heap(layout: &Layout) -> Result<Self, RegionError> {
+        let mut memory =
+            Self { words: BTreeMap::new(), map: Map::new(layout), futex: (Mutex::new(()), Condvar::new()) };
+        let board = layout.switchboard().offset;
+        (0..4).for_each(|index| memory.add_u32(board + index * 4));
+        for slot in 0..SLOT_COUNT {
+            memory.add_u64(board + 0x10 + slot * 16);
+            memory.add_u32(board + 0x18 + slot * 16);
+        }
+        (0..4).for_each(|index| memory.add_u32(layout.sleepers().offset + index * 0x40));
+        for cursors in [layout.inbox_cursors().offset, layout.outbox_cursors().offset] {
+            [0x00, 0x08, 0x80, 0x88].iter().for_each(|at| memory.add_u64(cursors + at));
+            [0x100, 0x104, 0x140, 0x144].iter().for_each(|at| memory.add_u32(cursors + at));
+            (0x180..0x19C).step_by(4).for_each(|at| memory.add_u32(cursors + at));
+        }
+        let arena = layout.arena().offset;
+        for chunk in 0..layout.chunk_count() {
+            (0..5).for_each(|word| memory.add_u64(arena + chunk * CHUNK_LINE_BYTES + word * 8));
+        }
+        let cells = arena + layout.chunk_count() * CHUNK_LINE_BYTES;
+        let granules = layout.max_block_len() / GRANULE_BYTES;
+        (0..granules * GRANULE_META_BYTES / 8).for_each(|word| memory.add_u64(cells + word * 8));
+        (layout.inbox().offset..layout.outbox().end()).step_by(8).for_each(|at| memory.add_plain(at));
+        // The models write the first eight bytes of a block.
+        (layout.arena_data()..layout.end()).step_by(GRANULE_BYTES as usize).for_each(|at| memory.add_plain(at));
+        Ok(memory)
+    }
+
+    fn add_u32(&mut self, offset: u32) {
+        self.words.insert(offset, Word::U32(AtomicU32::new(0)));
+    }
+
+    fn add_u64(&mut self, offset: u32) {
+        self.words.insert(offset, Word::U64(AtomicU64::new(0)));
+    }
+
+    fn add_plain(&mut self, offset: u32) {
+        self.words.insert(offset, Word::Plain(UnsafeCell::new([0; 8])));
+    }
+
+    pub(crate) fn futex(&self) -> &(Mutex<()>, Condvar) {
+        &self.futex
+    }
+
+    pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
+        assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
+        match self.words.get(&offset) {
+            Some(Word::U32(word)) => word,
+            other => panic!("offset {offset} is used as u32 and is {other:?}"),
+        }
+    }
+
+    pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
+        assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
+        match self.words.get(&offset) {
+            Some(Word::U64(word)) => word,
+            other => panic!("offset {offset} is used as u64 and is {other:?}"),
+        }
+    }
+
+    fn plain(&self, offset: u32) -> &UnsafeCell<[u8; 8]> {
+        match self.words.get(&offset) {
+            Some(Word::Plain(cell)) => cell,
+            other => panic!("offset {offset} is used as payload and is {other:?}"),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - Checked by the model: the caller owns the range.
+    pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
+        for (index, byte) in (offset..).zip(source) {
+            self.plain(index & !7).with_mut(|cell| {
+                // SAFETY:
+                // - the checker has just recorded an exclusive access and panics if it is not.
+                let cell = unsafe { &mut *cell };
+                cell[(index & 7) as usize] = *byte;
+            });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - Checked by the model: nobody writes the range.
+    pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
+        for (index, byte) in (offset..).zip(target) {
+            self.plain(index & !7).with(|cell| {
+                // SAFETY:
+                // - the checker has just recorded a shared access and panics if a write is not ordered with it.
+                let cell = unsafe { &*cell };
+                *byte = cell[(index & 7) as usize];
+            });
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One block of memory with everything in it.
+
+use crate::arena::Arena;
+use crate::error::RegionError;
+use crate::flow::FlowControl;
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::ring::{Consumer, Part, Producer, RingRef};
+use crate::switchboard::{State, Switchboard};
+use crate::sync::Ordering;
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// How far the participants of a region believe each other; fixed when a region is made.
+pub trait Trust: sealed::Sealed + fmt::Debug + Send + Sync + 'static {}
+
+/// Threads of one program: all of them run this crate's code, and none dies alone. Slices of payloads exist.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads;
+
+impl sealed::Sealed for Threads {}
+impl Trust for Threads {}
+
+/// What a region owns. Rings and slots hold handles, never references to this, so the last clone frees it all.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) memory: Memory,
+    pub(crate) layout: Layout,
+}
+
+/// A region of shared memory. Clones are cheap and name the same memory; whatever is made from a region keeps it alive.
+///
+/// # Examples
+///
+/// ```
+/// use inos_sab::{Layout, Region, RegionError, Threads};
+///
+/// let region = Region::<Threads>::heap(&Layout::compact(1 << 12, 1 << 20, 1 << 16)?)?;
+/// let producer = region.inbox_producer()?;
+/// assert_eq!(region.inbox_producer().unwrap_err(), RegionError::RoleHeld); // one at a time
+/// drop(producer);
+/// assert!(region.inbox_producer().is_ok());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct Region<T: Trust> {
+    shared: Arc<Shared>,
+    trust: PhantomData<T>,
+}
+
+impl Region<Threads> {
+    /// A new region from the allocator. The section in front of the switchboard is not allocated; offsets keep their
+    /// values.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::OutOfMemory`].
+    pub fn heap(layout: &Layout) -> Result<Self, RegionError> {
+        let shared = Arc::new(Shared { memory: Memory::heap(layout)?, layout: *layout });
+        for part in [Part::inbox(layout), Part::outbox(layout)] {
+            part.initialise(&shared);
+        }
+        Switchboard::initialise(&shared);
+        Ok(Self { shared, trust: PhantomData })
+    }
+}
+
+impl<T: Trust> Region<T> {
+    /// The layout it was made with.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    /// The writing end of the inbox (kernel to module).
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::RoleHeld`] while another one lives.
+    pub fn inbox_producer(&self) -> Result<Producer, RegionError> {
+        Producer::new(self.inbox(), self.arena())
+    }
+
+    /// The reading end of the inbox.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::RoleHeld`] while another one lives.
+    pub fn inbox_consumer(&self) -> Result<Consumer, RegionError> {
+        Consumer::new(self.inbox(), self.arena())
+    }
+
+    /// The writing end of the outbox (module to kernel).
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::RoleHeld`] while another one lives.
+    pub fn outbox_producer(&self) -> Result<Producer, RegionError> {
+        Producer::new(self.outbox(), self.arena())
+    }
+
+    /// The reading end of the outbox.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError::RoleHeld`] while another one lives.
+    pub fn outbox_consumer(&self) -> Result<Consumer, RegionError> {
+        Consumer::new(self.outbox(), self.arena())
+    }
+
+    /// The inbox's backlog, for anybody to look at.
+    #[must_use]
+    pub fn inbox_flow(&self) -> FlowControl {
+        FlowControl::new(self.inbox())
+    }
+
+    /// The outbox's backlog, for anybody to look at.
+    #[must_use]
+    pub fn outbox_flow(&self) -> FlowControl {
+        FlowControl::new(self.outbox())
+    }
+
+    /// The arena. Each thread does best with an [`Arena`] of its own.
+    #[must_use]
+    pub fn arena(&self) -> Arena {
+        Arena::new(Arc::clone(&self.shared))
+    }
+
+    /// Events and manifest slots.
+    #[must_use]
+    pub fn switchboard(&self) -> Switchboard {
+        Switchboard::new(Arc::clone(&self.shared), self.arena())
+    }
+
+    fn inbox(&self) -> RingRef {
+        RingRef::new(Arc::clone(&self.shared), Part::inbox(&self.shared.layout))
+    }
+
+    fn outbox(&self) -> RingRef {
+        RingRef::new(Arc::clone(&self.shared), Part::outbox(&self.shared.layout))
+    }
+
+    /// The state word.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::from_word(self.shared.memory.u32(self.shared.layout.switchboard().offset + 0x0C).load(Ordering::Acquire))
+    }
+}
+
+impl<T: Trust> Clone for Region<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), trust: PhantomData }
+    }
+}
+
+impl<T: Trust> fmt::Debug for Region<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("state", &self.state()).field("end", &self.shared.layout.end()).finish()
+    }
+}

@@ -1,0 +1,255 @@
+//! Mutate, signal, react: fifteen manifest slots, three events, one state word.
+
+use crate::arena::{Arena, ArenaBox, Handle};
+use crate::error::{PushError, Rejected};
+use crate::layout::SLOT_COUNT;
+use crate::region::Shared;
+use crate::ring::Kind;
+use crate::sync::bell::{Bell, Fenced, Wake};
+use crate::sync::{AtomicU64, Ordering};
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+const STATE: u32 = 0x0C;
+const SLOTS: u32 = 0x10;
+const SLOT_BYTES: u32 = 16;
+/// The epoch within a slot; the owner word after it is 0 among threads.
+const SLOT_EPOCH: u32 = 8;
+/// Sleepers of different words count on different cache lines.
+const SLEEPERS_STRIDE: u32 = 0x40;
+
+/// An event word of the switchboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// The kernel changed something.
+    Kernel,
+    /// A compute module changed something.
+    Module,
+    /// The host (JavaScript, or the program around it) changed something.
+    Host,
+}
+
+impl Event {
+    /// All of them, in the order of their words.
+    pub const ALL: [Self; 3] = [Self::Kernel, Self::Module, Self::Host];
+
+    const fn index(self) -> u32 {
+        match self {
+            Self::Kernel => 0,
+            Self::Module => 1,
+            Self::Host => 2,
+        }
+    }
+}
+
+/// What the state word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Zeroed or being made.
+    Initial,
+    /// Ready for use.
+    Ready,
+    /// Not to be used any more.
+    Poisoned,
+}
+
+impl State {
+    const READY: u32 = 1;
+
+    pub(crate) fn from_word(word: u32) -> Self {
+        match word {
+            0 => Self::Initial,
+            Self::READY => Self::Ready,
+            _ => Self::Poisoned,
+        }
+    }
+}
+
+/// One of the fifteen manifest slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(u8);
+
+impl Slot {
+    /// Slot `index`, 0 to 14.
+    #[must_use]
+    pub const fn new(index: u8) -> Option<Self> {
+        if (index as u32) < SLOT_COUNT { Some(Self(index)) } else { None }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        self.0
+    }
+
+    fn offset(self) -> u32 {
+        SLOTS + u32::from(self.0) * SLOT_BYTES
+    }
+}
+
+/// Publishes blocks in slots and raises events. Clones name the same words; any thread may use any slot.
+///
+/// A slot holds the newest block: publishing over one that nobody took hands the older one back. So a slot suits state
+/// that a reader wants at its latest (a frame of particles, a configuration), a ring suits messages.
+///
+/// # Examples
+///
+/// ```
+/// use inos_sab::{Event, Layout, Region, Slot, Threads, Wake};
+///
+/// let region = Region::<Threads>::heap(&Layout::compact(1 << 10, 1 << 20, 1 << 16)?)?;
+/// let board = region.switchboard();
+/// let slot = Slot::new(3).ok_or("a slot")?;
+/// let mut listener = board.listen(Event::Kernel);
+///
+/// let mut block = region.arena().alloc(4)?;
+/// block.write_at(0, b"v1..")?;
+/// assert!(board.publish(slot, 7, block)?.is_none());
+/// board.raise(Event::Kernel);
+///
+/// assert_eq!(listener.wait(None), Wake::Ready);
+/// let (kind, block) = board.take(slot).ok_or("published above")?;
+/// assert_eq!((kind, block.as_slice()), (7, &b"v1.."[..]));
+/// assert!(board.take(slot).is_none());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Switchboard {
+    shared: Arc<Shared>,
+    arena: Arena,
+}
+
+impl Switchboard {
+    pub(crate) fn new(shared: Arc<Shared>, arena: Arena) -> Self {
+        Self { shared, arena }
+    }
+
+    /// Sets epochs to the layout's start and the state to ready. Nobody else knows the region yet.
+    pub(crate) fn initialise(shared: &Shared) {
+        let base = shared.layout.switchboard().offset;
+        // The low half is what a counter of 32 bits would show by then.
+        let start = u32::try_from(shared.layout.start() & u64::from(u32::MAX)).unwrap_or(0);
+        for event in Event::ALL {
+            shared.memory.u32(base + event.index() * 4).store(start, Ordering::Relaxed);
+        }
+        shared.memory.u32(base + STATE).store(State::READY, Ordering::Release);
+    }
+
+    /// Puts a block into a slot in one atomic step and wakes those who listen to the slot. Returns the block that was
+    /// there and that nobody had taken. Listeners of events hear of it when the caller [`raise`](Self::raise)s one,
+    /// after any number of slots.
+    ///
+    /// # Errors
+    ///
+    /// The block with [`PushError::ForeignBlock`] if it is from another region.
+    ///
+    /// # Panics
+    ///
+    /// As [`take`](Self::take).
+    pub fn publish(&self, slot: Slot, kind: Kind, mut block: ArenaBox) -> Result<Option<ArenaBox>, Rejected<ArenaBox>> {
+        if !block.is_of(&self.shared) {
+            return Err(Rejected { value: block, reason: PushError::ForeignBlock });
+        }
+        block.set_kind(kind);
+        let bits = block.into_flight().to_bits();
+        // Release: whoever takes the descriptor sees the block let go. Acquire: we may be the one who takes the old one.
+        let previous = self.descriptor(slot).swap(bits, Ordering::AcqRel);
+        self.slot_bell(slot).raise::<Fenced>(&self.shared.memory);
+        Ok(self.land(previous))
+    }
+
+    /// Takes the block of a slot. Of many callers one gets it.
+    ///
+    /// # Panics
+    ///
+    /// When the slot names a block that is not in flight: memory was overwritten by something other than this crate.
+    #[must_use]
+    pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox)> {
+        let block = self.land(self.descriptor(slot).swap(0, Ordering::AcqRel))?;
+        Some((block.kind(), block))
+    }
+
+    /// Changes an event's epoch and wakes all who wait for it.
+    pub fn raise(&self, event: Event) {
+        self.event_bell(event).raise::<Fenced>(&self.shared.memory);
+    }
+
+    /// A listener that hears of every later `raise`.
+    #[must_use]
+    pub fn listen(&self, event: Event) -> Listener {
+        Listener::new(Arc::clone(&self.shared), self.event_bell(event))
+    }
+
+    /// A listener that hears of every later `publish` to the slot.
+    #[must_use]
+    pub fn listen_slot(&self, slot: Slot) -> Listener {
+        Listener::new(Arc::clone(&self.shared), self.slot_bell(slot))
+    }
+
+    fn land(&self, bits: u64) -> Option<ArenaBox> {
+        let handle = Handle::from_bits(bits)?;
+        Some(self.arena.land(handle).expect("a block in a slot stays in flight until it is taken"))
+    }
+
+    fn base(&self) -> u32 {
+        self.shared.layout.switchboard().offset
+    }
+
+    fn descriptor(&self, slot: Slot) -> &AtomicU64 {
+        self.shared.memory.u64(self.base() + slot.offset())
+    }
+
+    fn sleepers(&self, line: u32) -> u32 {
+        self.shared.layout.sleepers().offset + line * SLEEPERS_STRIDE
+    }
+
+    fn event_bell(&self, event: Event) -> Bell {
+        Bell { word: self.base() + event.index() * 4, sleepers: self.sleepers(event.index()) }
+    }
+
+    /// All slots share one count of sleepers: a few wake-ups too many, one line instead of fifteen.
+    fn slot_bell(&self, slot: Slot) -> Bell {
+        Bell { word: self.base() + slot.offset() + SLOT_EPOCH, sleepers: self.sleepers(3) }
+    }
+}
+
+impl fmt::Debug for Switchboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switchboard").finish_non_exhaustive()
+    }
+}
+
+/// Remembers the epoch it last saw of one word, so that what was signalled between two waits is not lost, however often.
+#[derive(Debug)]
+pub struct Listener {
+    shared: Arc<Shared>,
+    bell: Bell,
+    seen: u32,
+}
+
+impl Listener {
+    fn new(shared: Arc<Shared>, bell: Bell) -> Self {
+        let seen = shared.memory.u32(bell.word).load(Ordering::Acquire);
+        Self { shared, bell, seen }
+    }
+
+    /// Whether something was signalled since the last look. The look counts as hearing: it clears *before* the caller
+    /// reads what changed, so a signal during that reading is heard next time.
+    pub fn poll(&mut self) -> bool {
+        Self::changed(&self.shared, self.bell, &mut self.seen)
+    }
+
+    /// Sleeps until something is signalled that was not yet heard. Clears before it returns, as [`poll`](Self::poll).
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {
+        let Self { shared, bell, seen } = self;
+        bell.wait(&shared.memory, timeout, || Self::changed(shared, *bell, seen).then_some(Wake::Ready))
+    }
+
+    fn changed(shared: &Shared, bell: Bell, seen: &mut u32) -> bool {
+        // Acquire pairs with the Release of `raise`. Unequal, not greater: epochs wrap.
+        let now = shared.memory.u32(bell.word).load(Ordering::Acquire);
+        core::mem::replace(seen, now) != now
+    }
+}
