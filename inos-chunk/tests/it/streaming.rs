@@ -1,6 +1,6 @@
 //! Goal: the streaming encoder gives the same pieces and manifest as the one call, however the bytes come; it and the
-//! assembler hold at most one group; wrong use is an error that changes nothing. Method: generated cuts against `encode`,
-//! `held_bytes` after every step, and a sequence of wrong calls.
+//! assembler hold at most one group; wrong use is an error that changes nothing. Method: generated cuts against
+//! `encode`, `held_bytes` after every step, and a sequence of wrong calls.
 
 use crate::common::{CHUNK, any_config, any_resource, assert_accepted, config, noise};
 use bytes::Bytes;
@@ -98,6 +98,24 @@ fn whole_chunks_are_not_copied() {
     assert_eq!(pushed(2 * CHUNK), []);
     assert_eq!(pushed(2 * CHUNK + 7), [2]);
     assert_eq!(pushed(resource.len() - 1), [5]);
+}
+
+/// The shapes that the manifest will have are known with the length: at once, or at the end.
+#[test]
+fn shapes_are_known_before_the_pieces() {
+    let resource = noise(11 * CHUNK + 5, 1);
+    let config = config(3, 2, 2);
+    let manifest = encode(&resource, &config).unwrap().manifest;
+    let declared = Encoder::new(resource.len() as u64, &config).unwrap();
+    let mut streaming = Encoder::streaming(&config).unwrap();
+    streaming.push(resource).unwrap();
+    assert_eq!(streaming.stripe(0), None);
+    streaming.end().unwrap();
+    assert_eq!(manifest.stripe_count(), 4);
+    for stripe in 0..6 {
+        assert_eq!(declared.stripe(stripe), manifest.stripe(stripe));
+        assert_eq!(streaming.stripe(stripe), manifest.stripe(stripe));
+    }
 }
 
 #[test]
