@@ -1,5 +1,5 @@
-//! What does the erasure code gain from walking through the shards in columns? Encoding and repair, in bytes of data per
-//! second, beside the naive twin: whole shards given to reed-solomon-simd.
+//! What does the erasure code gain from walking through the shards in columns? Encoding and repair, in bytes of data
+//! per second, beside the naive twin: whole shards given to reed-solomon-simd.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inos_chunk::erasure::Codec;

@@ -1,5 +1,5 @@
-//! How fast is a whole resource encoded and assembled, with text that LZ4 shortens and with noise that it does not? 128 MiB
-//! with the default configuration, in plain bytes per second; beside it the parts of the work alone.
+//! How fast is a whole resource encoded and assembled, with text that LZ4 shortens and with noise that it does not? 128
+//! MiB with the default configuration, in plain bytes per second; beside it the parts of the work alone.
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

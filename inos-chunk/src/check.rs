@@ -12,7 +12,7 @@ pub enum Inserted {
     Accepted,
     /// The place is filled or not needed any more; the content was not looked at.
     Duplicate,
-    /// The piece is bad. Nothing changed.
+    /// The piece is bad. Nothing changed, but for what [`RejectReason::InconsistentParity`] says.
     Rejected(RejectReason),
 }
 

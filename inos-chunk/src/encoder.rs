@@ -159,8 +159,8 @@ impl Encoder {
         layout.filter(|_| pieces <= MAX_PIECES).ok_or(full)
     }
 
-    /// The shape of a stripe, before any of its pieces is made: a placement can be asked for in time. `None` for a stripe
-    /// that the resource does not have, and for every stripe while the length is unknown.
+    /// The shape of a stripe, before any of its pieces is made: a placement can be asked for in time. `None` for a
+    /// stripe that the resource does not have, and for every stripe while the length is unknown.
     #[must_use]
     pub fn stripe(&self, stripe: u32) -> Option<StripeShape> {
         let len = self.declared_len.or_else(|| self.ended.then_some(self.pushed_len))?;

@@ -1,9 +1,10 @@
 //! The erasure code, usable on its own.
 //!
 //! A systematic Reed-Solomon code over GF(2^16): `data` shards go in as they are, `parity` shards are added, and any
-//! `data` of them all bring the others back. It is the code of the [`reed-solomon-simd`] crate (Leopard-RS; Lin, Al-Naffouri,
-//! Han, Chung 2016, "Novel Polynomial Basis With Fast Fourier Transform and Its Application to Reed-Solomon Erasure
-//! Codes"), and the bytes are identical to those of its `ReedSolomonEncoder`, so anyone can repair with that crate.
+//! `data` of them all bring the others back. It is the code of the [`reed-solomon-simd`] crate (Leopard-RS; Lin,
+//! Al-Naffouri, Han, Chung 2016, "Novel Polynomial Basis With Fast Fourier Transform and Its Application to
+//! Reed-Solomon Erasure Codes"), and the bytes are identical to those of its `ReedSolomonEncoder`, so anyone can repair
+//! with that crate.
 //!
 //! Symbols at different offsets do not depend on each other, in blocks of 64 bytes. The codec therefore walks through
 //! the shards in columns that fit the second-level cache, which also keeps its working memory at a few MiB whatever

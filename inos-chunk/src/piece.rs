@@ -4,6 +4,7 @@ use crate::ChunkId;
 use crate::split::ChunkSize;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Where a piece belongs in its resource.
@@ -47,7 +48,7 @@ pub enum Codec {
 /// assert_eq!(Piece::from_bytes(damaged.into()), Err(PieceError::Damaged));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Piece {
     /// Name of the content: of the plain bytes for a data chunk, of the shard for parity.
     pub id: ChunkId,
@@ -63,6 +64,20 @@ pub struct Piece {
     /// bytes only once; the two pieces are still separate shards, and are placed separately. Does not travel:
     /// [`Piece::from_bytes`] leaves it empty.
     pub duplicate_of: Option<Place>,
+}
+
+/// Without the stored bytes: up to 16 MiB of them would drown every log.
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece")
+            .field("id", &self.id)
+            .field("place", &self.place)
+            .field("codec", &self.codec)
+            .field("plain_len", &self.plain_len)
+            .field("stored_len", &self.bytes.len())
+            .field("duplicate_of", &self.duplicate_of)
+            .finish_non_exhaustive()
+    }
 }
 
 const MAGIC: [u8; 4] = *b"INOP";

@@ -1,6 +1,6 @@
 //! Goal: pieces from strangers cannot do harm. Every kind of bad piece is rejected with the reason that names what is
-//! wrong with it, changes nothing, and the resource still comes back. Method: generated attacks on up to `parity` places
-//! of each stripe, mixed with the genuine pieces in any order, against the resource itself.
+//! wrong with it, changes nothing, and the resource still comes back. Method: generated attacks on up to `parity`
+//! places of each stripe, mixed with the genuine pieces in any order, against the resource itself.
 
 use crate::common::{CHUNK, any_config, any_resource, assert_accepted, config, noise, shard, text};
 use bytes::Bytes;
@@ -171,8 +171,8 @@ fn parity_does_not_pass_as_data() {
     assert_ne!(encoded.pieces[0].id, encoded.pieces[1].id);
 }
 
-/// A publisher who names parity that does not belong to the data cannot make the assembler hand out wrong bytes, nor keep
-/// it from the data.
+/// A publisher who names parity that does not belong to the data cannot make the assembler hand out wrong bytes, nor
+/// keep it from the data.
 #[test]
 fn inconsistent_parity_is_blamed_on_the_manifest() {
     let resource = noise(3 * CHUNK, 1);

@@ -1,12 +1,12 @@
-//! Goal: the formats never change by accident. Method: vectors made by other programs from `docs/format.md` alone, so that
-//! they also prove that the document is enough:
+//! Goal: the formats never change by accident. Method: vectors made by other programs from `docs/format.md` alone, so
+//! that they also prove that the document is enough:
 //!
-//! - ids, parity and page of a resource in two stripes: Python with the packages blake3 1.0.11 (ids), `struct` (page) and
-//!   XOR (with one parity shard the code is the XOR of the padded data);
+//! - ids, parity and page of a resource in two stripes: Python with the packages blake3 1.0.11 (ids), `struct` (page)
+//!   and XOR (with one parity shard the code is the XOR of the padded data);
 //! - a piece: the same, with the package xxhash for its tag;
 //! - an LZ4 block: the reference C implementation, package lz4 4.4.5, high compression;
-//! - parity of 3 + 2 and 100 + 20 shards: ids of what reed-solomon-simd 3.1.0 computed on x86-64 on the day the format was
-//!   fixed.
+//! - parity of 3 + 2 and 100 + 20 shards: ids of what reed-solomon-simd 3.1.0 computed on x86-64 on the day the format
+//!   was fixed.
 
 use crate::common::{assert_accepted, config};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
-//! Goal: chunks, stripes and manifest entries are where `docs/format.md` says, for every length; groups are balanced, no
-//! stripe is empty, and bursts are survived. Method: the document's rules written out as loops over lists, against the
-//! manifest's arithmetic.
+//! Goal: chunks, stripes and manifest entries are where `docs/format.md` says, for every length; groups are balanced,
+//! no stripe is empty, and bursts are survived. Method: the document's rules written out as loops over lists, against
+//! the manifest's arithmetic.
 
 use crate::common::{CHUNK, config, noise};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Goal: every loss pattern of a small stripe behaves as promised: up to `parity` losses repair everything, one more is
-//! an error. Method: all patterns of all shapes up to 12 shards through the erasure code, data and parity (shapes that take
-//! long only on request); and all patterns of some shapes through assembler and stripe repair.
+//! an error. Method: all patterns of all shapes up to 12 shards through the erasure code, data and parity (shapes that
+//! take long only on request); and all patterns of some shapes through assembler and stripe repair.
 
 use crate::common::{CHUNK, config, noise};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Goal: a manifest has one encoding, and foreign bytes are either exactly that of a manifest within the limits or an
-//! error, found before anything is allocated. Method: round trips, mutated and random bytes, each field and limit by hand.
-//! What a decoder allocates is bounded by a test that gives it headers which announce much and hold nothing.
+//! error, found before anything is allocated. Method: round trips, mutated and random bytes, each field and limit by
+//! hand. What a decoder allocates is bounded by a test that gives it headers which announce much and hold nothing.
 
 use crate::common::{CHUNK, any_config, config, noise};
 use bytes::Bytes;

@@ -1,5 +1,5 @@
-//! Goal: a mesh that lost pieces of a stripe gets exactly these back, data and parity, and nothing else. Method: generated
-//! losses against the encoder's own pieces, and the errors by hand.
+//! Goal: a mesh that lost pieces of a stripe gets exactly these back, data and parity, and nothing else. Method:
+//! generated losses against the encoder's own pieces, and the errors by hand.
 
 use crate::common::{CHUNK, any_config, any_resource, config, noise, shard};
 use inos_chunk::{Compression, Inserted, NotEnoughShards, Place, RejectReason, RepairError, StripeRepair, encode};
