@@ -1,1 +1,12 @@
-//! glue
+//! The programs in which the five INOS crates meet, and the glue they share.
+//!
+//! The crates do not know each other; what stands here is what an integrator writes to join them: a host for
+//! in-process nodes behind a shared-memory region ([`host`], [`link`]), a small simulated network for a replica group
+//! ([`council`]), a geography, a seeded generator, and the main job itself ([`mesh`]).
+
+pub mod council;
+pub mod geography;
+pub mod host;
+pub mod link;
+pub mod mesh;
+pub mod rng;
