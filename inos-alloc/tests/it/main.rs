@@ -1,1 +1,17 @@
-//! tests
+//! The integration tests of inos-alloc. Each module opens with its goal and method.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does: by panicking")]
+
+extern crate alloc;
+
+mod bookings;
+mod counts;
+mod differential;
+mod failover;
+mod hostile;
+mod ids;
+mod invariants;
+mod pieces;
+mod placement;
+mod route;
+mod support;

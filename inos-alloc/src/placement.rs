@@ -1,0 +1,175 @@
+//! Answers: where a resource is, where its pieces are, and what a failure changes.
+
+use alloc::vec::Vec;
+
+use crate::spec::NodeRef;
+
+/// How many failures at once are survived, whichever they are. Each number stands alone: that many nodes, or that many
+/// zones, or that many regions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Nodes that may fail.
+    pub nodes: u32,
+    /// Zones that may fail.
+    pub zones: u32,
+    /// Regions that may fail.
+    pub regions: u32,
+}
+
+impl Tolerance {
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self {
+            nodes: self.nodes.min(other.nodes),
+            zones: self.zones.min(other.zones),
+            regions: self.regions.min(other.regions),
+        }
+    }
+}
+
+/// Which nodes carry a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The node that answers first; always `replicas[0]`.
+    pub primary: NodeRef,
+    /// All nodes, the primary included, without repetition: `replicas.len() == granted`.
+    pub replicas: Vec<NodeRef>,
+    /// The count the resource deserves.
+    pub want: u32,
+    /// The count it has.
+    pub granted: u32,
+    /// `want - granted`.
+    pub shortfall: u32,
+    /// How many of the nodes were taken above half load to reach the class floor.
+    pub over_target: u32,
+    /// What is survived. Of the replicas when the resource is copied whole; of the pieces placed so far when it is cut up,
+    /// so zero until [`place_chunks`](crate::Allocator::place_chunks) or
+    /// [`place_stripe`](crate::Allocator::place_stripe) has run.
+    pub achieved: Tolerance,
+    /// Number of the last decision that changed what this resource's nodes hold. A node that counts it in its load names
+    /// it in [`NodeReport::seq`](crate::NodeReport::seq).
+    pub seq: u64,
+}
+
+/// Where the chunks of a resource are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkPlacement {
+    /// Holders of all chunks in order, `copies` per chunk: `holders.len() == chunks * copies`.
+    pub holders: Vec<NodeRef>,
+    /// Chunks placed.
+    pub chunks: u64,
+    /// Copies of each chunk, all on distinct nodes.
+    pub copies: u32,
+    /// Copies asked for and not possible, because the resource has fewer nodes.
+    pub shortfall: u32,
+    /// What every chunk survives.
+    pub achieved: Tolerance,
+    /// Number of this decision.
+    pub seq: u64,
+}
+
+impl ChunkPlacement {
+    /// The nodes that hold `chunk`; empty for a chunk that does not exist. `holders_of(c).len() == copies`.
+    #[must_use]
+    pub fn holders_of(&self, chunk: u64) -> &[NodeRef] {
+        let (Ok(chunk), Ok(copies)) = (usize::try_from(chunk), usize::try_from(self.copies)) else { return &[] };
+        let Some(start) = chunk.checked_mul(copies) else { return &[] };
+        start.checked_add(copies).and_then(|end| self.holders.get(start..end)).unwrap_or(&[])
+    }
+}
+
+/// Where the shards of one stripe are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripePlacement {
+    /// The node of each shard, data first: `nodes.len() == data + parity`. A node appears more than once when there are
+    /// fewer nodes than shards.
+    pub nodes: Vec<NodeRef>,
+    /// What this stripe survives.
+    pub achieved: Tolerance,
+    /// Number of this decision.
+    pub seq: u64,
+}
+
+/// A piece of a resource that is cut up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Piece {
+    /// One copy of a chunk.
+    Chunk {
+        /// Index of the chunk.
+        chunk: u64,
+    },
+    /// One shard of a stripe.
+    Shard {
+        /// Number of the stripe.
+        stripe: u32,
+        /// Index of the shard within its stripe, data first.
+        shard: u32,
+    },
+}
+
+/// A lost piece and its new place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PieceMove {
+    /// What was lost.
+    pub piece: Piece,
+    /// The failed node that held it.
+    pub from: NodeRef,
+    /// The node that is to hold it; `None` when no node of the resource has room for it. It stays on the list of the
+    /// allocator and is tried again when the resource is next repaired.
+    pub to: Option<NodeRef>,
+}
+
+/// What a failure changes for one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair<R> {
+    /// The resource.
+    pub resource: R,
+    /// The primary, when it is another node than before.
+    pub new_primary: Option<NodeRef>,
+    /// Failed nodes that carried the resource.
+    pub lost: Vec<NodeRef>,
+    /// Nodes that carry it from now on. A resource that is copied whole has to be copied to each of them.
+    pub recruited: Vec<NodeRef>,
+    /// Lost pieces in order of piece; empty for a resource whose pieces were never placed.
+    pub pieces: Vec<PieceMove>,
+    /// The count the resource deserves.
+    pub want: u32,
+    /// The count it has now. At 0 the allocator has forgotten the resource: it can be allocated anew.
+    pub granted: u32,
+    /// `want - granted`.
+    pub shortfall: u32,
+    /// Nodes of the resource that were taken above half load.
+    pub over_target: u32,
+    /// What the survivors alone still tolerate: how urgent the repair is. Pieces that earlier repairs sent to a node
+    /// count as held by it.
+    pub remaining: Tolerance,
+    /// What is tolerated when this repair is done.
+    pub achieved: Tolerance,
+    /// Chunks without a surviving copy, or stripes with fewer survivors than data shards, or 1 for a resource that was
+    /// copied whole and has no survivor. These cannot be rebuilt from the mesh.
+    pub unrecoverable: u64,
+    /// Number of this decision.
+    pub seq: u64,
+}
+
+/// What a failure changes: one entry per affected resource, the least remaining tolerance first. A resource that is not
+/// named did not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverPlan<R> {
+    /// Nodes that this call took out. Unknown handles and nodes that had failed before are left out.
+    pub failed: Vec<NodeRef>,
+    /// What to do, in the order in which to do it.
+    pub repairs: Vec<Repair<R>>,
+}
+
+/// A booking that no report confirmed in time. Its load is no longer counted on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpiredBooking<R> {
+    /// The resource that was placed.
+    pub resource: R,
+    /// The node that never counted it.
+    pub node: NodeRef,
+    /// The decision that made it.
+    pub seq: u64,
+    /// Load that was booked, in thousandths of the node.
+    pub load_permille: u32,
+}

@@ -1,0 +1,136 @@
+//! How a blob is cut up, by size, and what one of its nodes has to hold.
+
+use crate::spec::{Class, ResourceSpec};
+use crate::units::Capacity;
+
+/// Bytes of one piece: a chunk or a shard of a stripe.
+pub const PIECE_BYTES: u64 = 1 << 20;
+/// Copies of each chunk under [`Scheme::Chunks`].
+pub const CHUNK_COPIES: u32 = 5;
+/// Data shards of a full stripe.
+pub const STRIPE_DATA: u32 = 100;
+/// Parity shards of a full stripe.
+pub const STRIPE_PARITY: u32 = 20;
+
+/// How the nodes of a resource share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Every node holds the whole.
+    Copies,
+    /// Chunks of [`PIECE_BYTES`], each on `copies` of the nodes.
+    Chunks {
+        /// Nodes per chunk.
+        copies: u32,
+    },
+    /// Erasure-coded stripes, the shards spread over the nodes.
+    Stripes {
+        /// Data shards per stripe.
+        data: u32,
+        /// Parity shards per stripe.
+        parity: u32,
+    },
+    /// Above 10 GiB: seeds, regional hubs, edges. This crate answers the count and books such a blob as stripes; it does
+    /// not lay out the hierarchy.
+    Hierarchy,
+}
+
+impl Scheme {
+    /// The widest stripe that puts one shard on each of `nodes` nodes: the largest `data` up to this one's with
+    /// `data + ceil(data / 5) <= nodes`. Other schemes, and stripes that fit, come back unchanged. Below two nodes the
+    /// answer is 1 + 1.
+    ///
+    /// ```
+    /// use inos_alloc::{Scheme, scheme};
+    ///
+    /// let large = scheme(1_000_000_000);
+    /// assert_eq!(large.for_nodes(700), Scheme::Stripes { data: 100, parity: 20 });
+    /// assert_eq!(large.for_nodes(80), Scheme::Stripes { data: 66, parity: 14 });
+    /// ```
+    #[must_use]
+    pub fn for_nodes(self, nodes: u32) -> Self {
+        match self {
+            Self::Stripes { data, parity } if data.saturating_add(parity) > nodes => {
+                // data + ceil(data / 5) grows with data, and data = 5 * nodes / 6 rounded down is the largest that fits.
+                let fitting = u32::try_from(u64::from(nodes) * 5 / 6).unwrap_or(u32::MAX).clamp(1, data.max(1));
+                Self::Stripes { data: fitting, parity: fitting.div_ceil(5) }
+            }
+            other => other,
+        }
+    }
+}
+
+/// How a blob of `size` bytes is shared: copies below 1 MiB, chunks below 100 MiB, stripes up to 10 GiB, above that a
+/// hierarchy.
+#[must_use]
+pub const fn scheme(size: u64) -> Scheme {
+    if size < 1 << 20 {
+        Scheme::Copies
+    } else if size < 100 << 20 {
+        Scheme::Chunks { copies: CHUNK_COPIES }
+    } else if size <= 10 << 30 {
+        Scheme::Stripes { data: STRIPE_DATA, parity: STRIPE_PARITY }
+    } else {
+        Scheme::Hierarchy
+    }
+}
+
+/// How many nodes work on a job with `size` bytes of input: 1 below 10 MiB, 5 below 100 MiB, 20 below 1 GiB, else 50.
+#[must_use]
+pub const fn nodes_for_job(size: u64) -> u32 {
+    if size < 10 << 20 {
+        1
+    } else if size < 100 << 20 {
+        5
+    } else if size < 1 << 30 {
+        20
+    } else {
+        50
+    }
+}
+
+/// The scheme by class: only blobs are cut up.
+pub(crate) const fn scheme_of(spec: &ResourceSpec) -> Scheme {
+    match spec.class {
+        Class::Blob => scheme(spec.size),
+        _ => Scheme::Copies,
+    }
+}
+
+/// What each of `nodes` nodes has to give to carry `spec`.
+pub(crate) fn need_per_node(spec: &ResourceSpec, nodes: u32) -> Capacity {
+    let nodes = u128::from(nodes.max(1));
+    let size = u128::from(spec.size);
+    let bytes = match scheme_of(spec) {
+        Scheme::Copies => size,
+        Scheme::Chunks { copies } => {
+            let chunks = size.div_ceil(u128::from(PIECE_BYTES));
+            let pieces = (nodes.min(u128::from(copies)) * chunks).div_ceil(nodes);
+            pieces * u128::from(PIECE_BYTES)
+        }
+        // One fifth of parity.
+        Scheme::Stripes { .. } | Scheme::Hierarchy => (size * 6).div_ceil(nodes * 5),
+    };
+    Capacity {
+        bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        memory_mb: spec.requires.memory_mb,
+        bandwidth_kb_s: match spec.class {
+            Class::Stream { bandwidth_kb_s, .. } => bandwidth_kb_s,
+            _ => 0,
+        },
+    }
+}
+
+/// The load that `need` adds to a node with `capacity`: the largest over the three of ceil(1000 x need / capacity).
+/// `None` when the node has none of what is needed.
+pub(crate) fn added_permille(need: Capacity, capacity: Capacity) -> Option<u32> {
+    let share = |need: u64, capacity: u64| match (need, capacity) {
+        (0, _) => Some(0),
+        (_, 0) => None,
+        _ => u32::try_from((u128::from(need) * 1000).div_ceil(u128::from(capacity))).ok(),
+    };
+    Some(
+        share(need.bytes, capacity.bytes)?
+            .max(share(need.memory_mb, capacity.memory_mb)?)
+            .max(share(need.bandwidth_kb_s, capacity.bandwidth_kb_s)?),
+    )
+}

@@ -1,0 +1,157 @@
+//! Goal: what the crate promises holds after any history. Method: random joins, reports, allocations, pieces, failures and
+//! releases; after each step every promise is checked on the public view alone.
+
+use crate::differential::{Step, node_report, node_spec, step};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+use inos_alloc::{Allocator, Config, FailoverPlan, NodeRef, Policy, RegionId, ResourceSpec, Tiers};
+use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+type Mesh = Allocator<u32, u64>;
+
+fn loads(mesh: &Mesh) -> BTreeMap<NodeRef, u32> {
+    let nodes = (0..24u32).filter_map(|id| mesh.lookup(&id));
+    nodes.filter_map(|node| Some((node, mesh.load(node)?.effective_permille))).collect()
+}
+
+/// Nodes whose load our own decision raised stay below half load, or below 80 % when a placement is over target.
+fn check_raised(mesh: &Mesh, before: &BTreeMap<NodeRef, u32>) -> Result<(), TestCaseError> {
+    for (node, load) in loads(mesh) {
+        if load > before.get(&node).copied().unwrap_or(0) {
+            prop_assert!(load < 800);
+            let excused = mesh.resources_on(node).any(|id| mesh.placement(&id).unwrap().over_target > 0);
+            prop_assert!(load < 500 || excused, "{} on {:?}", load, node);
+        }
+    }
+    Ok(())
+}
+
+fn check_all(mesh: &Mesh, specs: &BTreeMap<u64, ResourceSpec>) -> Result<(), TestCaseError> {
+    let mut carried: BTreeMap<NodeRef, BTreeSet<u64>> = BTreeMap::new();
+    for id in mesh.resources() {
+        let placed = mesh.placement(&id).unwrap();
+        let distinct: BTreeSet<NodeRef> = placed.replicas.iter().copied().collect();
+        prop_assert_eq!(distinct.len(), placed.replicas.len());
+        prop_assert_eq!(placed.replicas.len(), usize::try_from(placed.granted).unwrap());
+        prop_assert_eq!((placed.granted + placed.shortfall, placed.primary), (placed.want, placed.replicas[0]));
+        prop_assert!(placed.over_target <= placed.granted && placed.seq <= mesh.seq());
+        for &node in &placed.replicas {
+            prop_assert!(mesh.is_healthy(node));
+            carried.entry(node).or_default().insert(id);
+        }
+        prop_assert!(specs.contains_key(&id));
+        prop_assert!(placed.achieved.nodes < placed.granted.max(1) || placed.achieved.nodes == 0);
+    }
+    for id in 0..24u32 {
+        let Some(node) = mesh.lookup(&id).filter(|&node| mesh.is_healthy(node)) else { continue };
+        let held: BTreeSet<u64> = mesh.resources_on(node).collect();
+        prop_assert_eq!(held, carried.remove(&node).unwrap_or_default());
+        let load = mesh.load(node).unwrap();
+        prop_assert_eq!(load.effective_permille, u32::from(load.reported.value()) + load.booked_permille);
+        prop_assert!(load.bookings > 0 || load.booked_permille == 0);
+    }
+    Ok(())
+}
+
+fn check_plan(
+    mesh: &Mesh,
+    plan: &FailoverPlan<u64>,
+    before: &BTreeMap<u64, Vec<NodeRef>>,
+) -> Result<(), TestCaseError> {
+    let named: BTreeSet<u64> = plan.repairs.iter().map(|repair| repair.resource).collect();
+    for (id, replicas) in before {
+        let hit = replicas.iter().any(|node| plan.failed.contains(node));
+        prop_assert_eq!(hit, named.contains(id));
+        if !hit {
+            prop_assert_eq!(&mesh.placement(id).unwrap().replicas, replicas);
+        }
+    }
+    for repair in &plan.repairs {
+        let now: Vec<NodeRef> = mesh.placement(&repair.resource).map(|placed| placed.replicas).unwrap_or_default();
+        prop_assert!(repair.recruited.iter().all(|node| mesh.is_healthy(*node) && now.contains(node)));
+        prop_assert!(repair.pieces.iter().filter_map(|change| change.to).all(|to| now.contains(&to)));
+        prop_assert!(repair.pieces.iter().all(|change| !mesh.is_healthy(change.from)));
+        prop_assert_eq!(repair.granted + repair.shortfall, repair.want);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn promises_hold_after_any_history(
+        seed in any::<u64>(),
+        steps in prop::collection::vec((step(), 0u32..4, 1u32..12, 0u32..5), 1..80),
+    ) {
+        let mut mesh = Mesh::new(Config { seed, ..Config::default() });
+        let mut specs = BTreeMap::new();
+        let mut now = Duration::ZERO;
+        for id in 0..12 {
+            mesh.upsert(node_spec(id, id % 3, id % 2, 0, 8 << 30));
+        }
+        for (step, cut, data, parity) in steps {
+            // What time alone changes is done before the step.
+            while mesh.poll_expired(now).is_some() {}
+            let before = loads(&mesh);
+            match step {
+                Step::Join { id, region, zone, gpu, bytes } => {
+                    // A healthy node would change its capacity under its bookings: the differential test does that.
+                    if mesh.lookup(&id).is_none_or(|node| !mesh.is_healthy(node)) {
+                        mesh.upsert(node_spec(id, region, zone, gpu, bytes));
+                    }
+                }
+                Step::Report { id, load, counted, last_mile_ms, free } => {
+                    let Some(node) = mesh.lookup(&id) else { continue };
+                    let seq = if counted % 2 == 0 { mesh.seq() } else { counted };
+                    if mesh.report(node, node_report(load, seq, last_mile_ms, free), now).is_ok() && seq == mesh.seq() {
+                        prop_assert_eq!(mesh.load(node).unwrap().effective_permille, u32::from(load));
+                    }
+                }
+                Step::Latency { a, b, ms } => mesh.set_latency(RegionId(a), RegionId(b), Duration::from_millis(ms)),
+                Step::Allocate { id, spec, near, ceiling } => {
+                    let policy = Policy { near: near.map(RegionId), tiers: Tiers::default().with_ceiling(ceiling) };
+                    if let Ok(placed) = mesh.allocate(id, &spec, &policy, now) {
+                        specs.insert(id, spec);
+                        for &node in &placed.replicas {
+                            prop_assert!(mesh.node(node).unwrap().capabilities.contains(spec.requires.capabilities));
+                        }
+                        prop_assert_eq!(mesh.placement(&id), Some(placed));
+                    }
+                    check_raised(&mesh, &before)?;
+                    let untouched = (mesh.seq(), loads(&mesh));
+                    let placed = match cut {
+                        0 => mesh.place_chunks(&id, u64::from(data), parity, &policy, now).is_ok(),
+                        1 => (0..parity).any(|number| mesh.place_stripe(&id, number, data, parity, &policy, now).is_ok()),
+                        _ => false,
+                    };
+                    prop_assert!(placed || untouched == (mesh.seq(), loads(&mesh)));
+                    check_raised(&mesh, &before)?;
+                }
+                Step::Release { id } => {
+                    mesh.release(&id).then(|| specs.remove(&id));
+                }
+                Step::Fail { ids } => {
+                    let placed = mesh.resources().map(|id| (id, mesh.placement(&id).unwrap().replicas)).collect();
+                    let nodes: Vec<NodeRef> = ids.iter().filter_map(|id| mesh.lookup(id)).collect();
+                    let plan = mesh.nodes_failed(&nodes, now);
+                    check_plan(&mesh, &plan, &placed)?;
+                    check_raised(&mesh, &before)?;
+                }
+                Step::Wait { s } => now += Duration::from_secs(s),
+            }
+            check_all(&mesh, &specs)?;
+        }
+        for id in mesh.resources().collect::<Vec<_>>() {
+            prop_assert!(mesh.release(&id));
+        }
+        prop_assert_eq!(mesh.next_deadline(), None);
+        for node in (0..24u32).filter_map(|id| mesh.lookup(&id)) {
+            if let Some(load) = mesh.load(node) {
+                prop_assert_eq!((load.booked_permille, load.bookings, load.resources), (0, 0, 0));
+            }
+        }
+    }
+}
