@@ -19,7 +19,7 @@ use core::fmt;
 use space::Space;
 
 /// Searches before an allocation gives up on space that others keep moving.
-const TRIES: u32 = 16;
+const TRIES: u32 = if cfg!(inos_loom) { 1 } else { 16 };
 
 /// What an [`Arena`] and the blocks it gave share. One per `Arena`, so that threads with an arena each do not count
 /// references in the same cache line.

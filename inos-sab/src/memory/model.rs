@@ -91,6 +91,7 @@ impl Memory {
     }
 
     fn plain(&self, offset: u32) -> &UnsafeCell<[u8; 8]> {
+        assert!(self.map.is_plain(offset, 8), "offset {offset} is payload");
         match self.words.get(&offset) {
             Some(Word::Plain(cell)) => cell,
             other => panic!("offset {offset} is used as payload and is {other:?}"),

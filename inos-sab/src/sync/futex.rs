@@ -8,6 +8,7 @@ use core::time::Duration;
 pub(crate) enum Slept {
     /// The word changed, somebody called, or the kernel ended the sleep for its own reasons.
     Woken,
+    #[cfg_attr(inos_loom, expect(dead_code, reason = "a model must end by a wake-up, never by a timeout"))]
     TimedOut,
 }
 

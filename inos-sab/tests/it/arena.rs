@@ -105,7 +105,7 @@ fn small_blocks_fill_the_arena_and_leave_it_whole() {
     assert_eq!(arena.alloc(1).unwrap_err(), AllocError::Exhausted { requested: 1, largest_free: 0 });
     let mut kept = vec![];
     for (index, block) in blocks.into_iter().enumerate() {
-        if index % 16 == 0 {
+        if index.is_multiple_of(16) {
             kept.push(block);
         }
     }

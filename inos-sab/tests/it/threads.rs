@@ -23,7 +23,7 @@ fn exchange(start: u64, count: u64) {
             let kind = u16::try_from(message % 60_000).expect("succeeds");
             let len = index(next(), 512);
             let fill = message.to_le_bytes()[0];
-            if next() % 16 == 0 {
+            if next().is_multiple_of(16) {
                 let mut block = producer.arena().alloc(u32::try_from(len * 3).expect("succeeds")).expect("succeeds");
                 block.as_mut_slice().fill(fill);
                 loop {
@@ -53,7 +53,7 @@ fn exchange(start: u64, count: u64) {
             other => panic!("{other:?}"),
         }
         consumer.drain(100, |frame| {
-            let (len, object) = (index(next(), 512), next() % 16 == 0);
+            let (len, object) = (index(next(), 512), next().is_multiple_of(16));
             assert_eq!(u64::from(frame.kind()), expected % 60_000);
             let fill = expected.to_le_bytes()[0];
             match frame {
@@ -202,10 +202,10 @@ fn two_threads_share_the_arena_without_overlap() {
                     block.as_mut_slice().fill(fill);
                     kept.push(block);
                 }
-                if kept.len() > 12 || (next() % 2 == 0 && !kept.is_empty()) {
+                if kept.len() > 12 || (next().is_multiple_of(2) && !kept.is_empty()) {
                     let block = kept.swap_remove(index(next(), kept.len() as u64));
                     assert!(whole(&block, fill));
-                    if next() % 2 == 0 {
+                    if next().is_multiple_of(2) {
                         let _ = to.send(block);
                     }
                 }
