@@ -1,9 +1,9 @@
 //! What does it cost to take a block and give it back? The arena beside the global allocator, which cannot share its
 //! blocks; bytes are not touched.
 
+use core::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inos_sab::{Layout, Region, Threads};
-use std::hint::black_box;
 
 fn arena(criterion: &mut Criterion) {
     let arena = Region::<Threads>::heap(&Layout::STANDARD).expect("memory").arena();

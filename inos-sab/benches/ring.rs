@@ -2,11 +2,14 @@
 //!
 //! The twin sends the same payloads through a `Mutex<VecDeque<Box<[u8]>>>` with a bound.
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use inos_sab::{Flow, Frame, Layout, Region, Threads, Wake};
-use std::collections::VecDeque;
-use std::hint::black_box;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 
 const FRAMES: u64 = 20_000;

@@ -1,5 +1,7 @@
 //! The one integration binary. Everything here goes through the public interface.
 
+extern crate alloc;
+
 mod arena;
 mod layout;
 mod ring;

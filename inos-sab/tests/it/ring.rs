@@ -2,10 +2,10 @@
 //! Method: single-threaded scripts; a proptest against `VecDeque`; counters that start just before they wrap.
 
 use crate::{region, small};
+use alloc::collections::VecDeque;
+use core::time::Duration;
 use inos_sab::{Flow, Form, Frame, FrameInfo, Layout, Pressure, PushError, RegionError, Wake, Watermarks};
 use proptest::prelude::*;
-use std::collections::VecDeque;
-use std::time::Duration;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -123,7 +123,7 @@ fn claims_and_batches_show_nothing_before_their_end() {
     assert!(claim.write_at(u32::MAX, &[1; 6]).is_err());
     assert_eq!(consumer.peek(), None);
     claim.abort();
-    drop(producer.claim(1, 4).unwrap());
+    producer.claim(1, 4).unwrap().abort();
     let mut claim = producer.claim(2, 3).unwrap();
     claim.write_at(1, b"bc").unwrap();
     claim.write_at(0, b"a").unwrap();
@@ -186,7 +186,7 @@ fn a_panicking_callback_consumes_its_frame() {
     producer.try_push(3, &[]).unwrap();
     for _ in 0..2 {
         let panicked =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| consumer.drain(9, |_| panic!("callback"))));
+            std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| consumer.drain(9, |_| panic!("callback"))));
         assert!(panicked.is_err());
     }
     assert_eq!(pop(&mut consumer), Some((3, vec![])));

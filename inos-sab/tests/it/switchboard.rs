@@ -2,8 +2,8 @@
 //! Method: scripts, also with epochs that start just before they wrap.
 
 use crate::{region, small};
+use core::time::Duration;
 use inos_sab::{Event, Layout, PushError, SLOT_COUNT, Slot, State, Wake};
-use std::time::Duration;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

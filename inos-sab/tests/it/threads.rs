@@ -3,10 +3,10 @@
 //! a wake-up reaches.
 
 use crate::{numbers, region, small};
+use core::time::Duration;
 use inos_sab::{Event, Flow, Frame, Layout, PushError, Slot, Wake};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 fn index(number: u64, below: u64) -> usize {
     usize::try_from(number % below).expect("succeeds")
