@@ -31,7 +31,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         replica.clone().prop_map(Move::Act),
         (replica.clone(), replica).prop_map(|(a, b)| Move::Hear(a, b))
     ];
-    prop::collection::vec(one, 0..60)
+    prop::collection::vec(one, 0..30)
 }
 
 /// All clocks a run passes through, each with the events behind it.
