@@ -214,13 +214,14 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any script gives what a queue gives, for counters that wrap at any of its steps.
+    /// Any script gives what a queue gives, for counters that wrap at any of its steps. In the outbox: behind it lies no
+    /// payload, so that a frame over its end is a panic.
     #[test]
     fn behaves_as_a_queue(before_wrap in 0..4000_u64, steps in prop::collection::vec(step(), 1..120)) {
         let layout = Layout::compact(1 << 10, 1 << 16, 1 << 12).unwrap().with_start(u64::MAX - before_wrap);
         let region = region(layout);
-        let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
-        let (arena, flow) = (region.arena(), region.inbox_flow());
+        let (mut producer, mut consumer) = (region.outbox_producer().unwrap(), region.outbox_consumer().unwrap());
+        let (arena, flow) = (region.arena(), region.outbox_flow());
         let mut queue = VecDeque::new();
         for (index, step) in (0_u16..).zip(steps) {
             let fill = index.to_le_bytes()[0];
