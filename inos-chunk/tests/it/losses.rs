@@ -23,7 +23,7 @@ fn all_patterns_of_codes_up_to_12_shards() {
 }
 
 #[test]
-#[ignore = "takes half a minute, minutes in wasm; run it with --ignored after a change of the code"]
+#[ignore = "takes about a minute, more in wasm; run it with --ignored after a change of the code"]
 fn all_patterns_of_codes_up_to_12_shards_that_take_long() {
     check_all_patterns(|data, parity| !is_quick(data, parity));
 }
