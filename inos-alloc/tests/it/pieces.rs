@@ -102,6 +102,24 @@ fn too_few_zones_and_regions_give_the_largest_survivable_set() {
 }
 
 #[test]
+fn a_limit_holds_against_the_even_spread() {
+    // Evenly over the two regions, zone 0 of region 0 would get four of eight shards; with three of parity it may have
+    // three, and the five zones of region 1 have room for the rest.
+    let zones: Vec<_> = [(0, 0, 5)].into_iter().chain((0..5).map(|zone| (1, zone, 1))).collect();
+    let (mut mesh, _) = uneven(&zones);
+    let stripe = mesh.place_stripe(&1, 0, 5, 3, &policy(), T0).unwrap();
+    assert!(tally(stripe.nodes.iter().map(|&node| zone_of(&mesh, node))).values().all(|&count| count <= 3));
+    assert_eq!(stripe.achieved.zones, 1);
+    // Balance alone would give half of the shards to the region with half of the nodes; it may have two of twelve.
+    let zones: Vec<_> = (0..6).map(|region| (region, 0, if region == 0 { 10 } else { 2 })).collect();
+    let (mut mesh, _) = uneven(&zones);
+    for number in 0..5 {
+        let stripe = mesh.place_stripe(&1, number, 10, 2, &policy(), T0).unwrap();
+        assert!(tally(stripe.nodes.iter().map(|&node| zone_of(&mesh, node).0)).values().all(|&count| count == 2));
+    }
+}
+
+#[test]
 fn refusals_change_nothing() {
     let (mut mesh, nodes) = mesh(10, 100 * MIB);
     let too_many = |pieces| PlaceError::BadCount { pieces, limit: MAX_PIECES };
