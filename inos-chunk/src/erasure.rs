@@ -28,7 +28,7 @@
 //! # Ok::<(), inos_chunk::erasure::CodecError>(())
 //! ```
 //!
-//! [`reed-solomon-simd`]: https://crates.io/crates/reed-solomon-simd
+//! [`reed-solomon-simd`]: https://github.com/AndersTrier/reed-solomon-simd
 
 use alloc::vec;
 use alloc::vec::Vec;
