@@ -221,7 +221,7 @@ impl Council {
         loop {
             // The same id each time: whatever attempt succeeds, the write is applied once.
             if let Some(primary) = self.primary() {
-                let member = self.members.get_mut(&primary).expect("the primary is a member");
+                let Some(member) = self.members.get_mut(&primary) else { continue };
                 match member.group.write(self.now, id, delta.clone()) {
                     Ok(_) | Err(WriteError::NotPrimary { .. }) => {}
                     Err(WriteError::Full { delta: back, .. }) => delta = back,
@@ -292,7 +292,6 @@ impl Council {
             let delay = round_trip(member.site.region, Site::of(to).region) / 2;
             self.sent += 1;
             self.wire.insert((self.now + delay, self.sent), Envelope { from: node, to, frame: frame.clone() });
-            frame.clear();
         }
         while let Some(event) = member.group.poll_event() {
             match event {

@@ -4,6 +4,13 @@
 //! in-process nodes behind a shared-memory region ([`host`], [`link`]), a small simulated network for a replica group
 //! ([`council`]), a geography, a seeded generator, and the main job itself ([`mesh`]).
 
+#![allow(
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "the programs run on an operating system; only the five crates do without"
+)]
+#![allow(clippy::disallowed_methods, reason = "a program may tell its user how long a step really took")]
+
 pub mod council;
 pub mod geography;
 pub mod host;

@@ -97,6 +97,9 @@ pub fn run(options: &Options, progress: Progress) -> Result<Report, Failure> {
     let intact = read_back(&mut world, &vault, &council, copy, progress, &mut report)?;
     escrow.settle(intact, &vault.stored_by_node(&world), &mut report)?;
     report.finish(&world, started.elapsed());
+    if let Some(path) = &options.report {
+        std::fs::write(path, report.to_html()).map_err(|error| Failure::file(path, &error))?;
+    }
     Ok(report)
 }
 

@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
 
+    /// Also write the report to this path, as a page of HTML.
+    #[arg(long, value_name = "PATH")]
+    pub report: Option<PathBuf>,
+
     /// Print one JSON object instead of tables.
     #[arg(long)]
     pub json: bool,
@@ -62,7 +66,7 @@ impl Percent {
     #[must_use]
     pub fn of(self, count: u32) -> u32 {
         let share = (u64::from(count) * u64::from(self.0) + 5_000) / 10_000;
-        u32::try_from(share).expect("a share of a u32 is a u32")
+        u32::try_from(share).unwrap_or(count)
     }
 }
 

@@ -283,88 +283,54 @@ impl Round {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}, BLAKE3 {}", self.file, size(self.bytes), self.hash)?;
-        let mut stored = table(["stored as", "wanted", "granted", "stripes", "pieces", "on the nodes", "manifest"]);
-        stored.add_row([
-            self.scheme.clone(),
-            self.want.to_string(),
-            self.granted.to_string(),
-            self.stripes.to_string(),
-            self.pieces.to_string(),
-            size(self.placed_bytes),
-            format!(
-                "{} voters, committed by node {} in {:.0?}",
-                self.voters, self.manifest_primary, self.manifest_commit
-            ),
-        ]);
-        writeln!(f, "{stored}\n")?;
+/// A table before it is drawn: a header and rows of as many cells.
+struct Sheet {
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
 
-        let mut rounds = table([
-            "event",
-            "killed",
-            "alive",
-            "missed after",
-            "pieces lost",
-            "repaired",
-            "bad pieces",
-            "primary",
-            "took",
-        ]);
-        for round in &self.rounds {
-            let primary = match (round.deposed, round.primary) {
-                (Some(old), Some(new)) => format!("{old} -> {new}"),
-                (Some(old), None) => format!("{old} -> none"),
-                (None, Some(same)) => same.to_string(),
-                (None, None) => "none".into(),
-            };
-            rounds.add_row([
-                round.name.clone(),
-                round.killed.to_string(),
-                round.living.to_string(),
-                format!("{:.0?}", round.detected_after),
-                round.pieces_lost.to_string(),
-                round.pieces_repaired.to_string(),
-                round.rejected.to_string(),
-                primary,
-                format!("{:.2?}", round.took),
-            ]);
+impl Report {
+    fn storage(&self) -> Sheet {
+        let committed = format!("node {} in {:.0?}", self.manifest_primary, self.manifest_commit);
+        Sheet {
+            header: vec![
+                "stored as",
+                "wanted",
+                "granted",
+                "stripes",
+                "pieces",
+                "on the nodes",
+                "voters",
+                "committed by",
+            ],
+            rows: vec![vec![
+                self.scheme.clone(),
+                self.want.to_string(),
+                self.granted.to_string(),
+                self.stripes.to_string(),
+                self.pieces.to_string(),
+                size(self.placed_bytes),
+                self.voters.to_string(),
+                committed,
+            ]],
         }
-        rounds.add_row([
-            "read back".into(),
-            String::new(),
-            String::new(),
-            String::new(),
-            self.rebuilt_reading.to_string(),
-            self.rebuilt_reading.to_string(),
-            self.rejected_reading.to_string(),
-            String::new(),
-            format!("{:.2?}", self.read_took),
-        ]);
-        for column in rounds.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        writeln!(f, "{rounds}")?;
-        for round in &self.rounds {
-            if let Some(group) = &round.group {
-                writeln!(f, "{}: manifest's group: {group}", round.name)?;
-            }
-        }
-        let (nodes_lost, repaired) = self.losses();
-        writeln!(
-            f,
-            "{nodes_lost} nodes lost, {repaired} pieces repaired, {} bad pieces rejected from {} of {} liars; {} frames, {} through the arena\n",
-            self.rejected(),
-            self.caught.len(),
-            self.liars,
-            self.frames,
-            size(self.object_bytes),
-        )?;
+    }
 
-        let mut credits =
-            table(["price plan", "replicas", "credits", "held", "captured", "released", "customer keeps"]);
-        credits.add_row([
+    fn events(&self) -> Sheet {
+        let header =
+            vec!["event", "killed", "alive", "missed after", "lost", "repaired", "bad pieces", "primary", "took"];
+        let mut rows: Vec<Vec<String>> = self.rounds.iter().map(Round::row).collect();
+        let rebuilt = self.rebuilt_reading.to_string();
+        let mut read = vec!["read back".into()];
+        read.resize(4, String::new());
+        read.extend([rebuilt.clone(), rebuilt, self.rejected_reading.to_string(), String::new()]);
+        read.push(format!("{:.2?}", self.read_took));
+        rows.push(read);
+        Sheet { header, rows }
+    }
+
+    fn credits(&self) -> Sheet {
+        let tiers = vec![
             "tiers (charged)".into(),
             self.tier_replicas.to_string(),
             self.tier_credits.to_string(),
@@ -372,34 +338,117 @@ impl fmt::Display for Report {
             self.captured.to_string(),
             self.released.to_string(),
             format!("{} of {}", self.customer_left, self.budget),
-        ]);
-        credits.add_row(["geographic".into(), self.geo_replicas.to_string(), self.geo_credits.to_string()]);
-        for column in credits.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
+        ];
+        let mut geo = vec!["geographic".into(), self.geo_replicas.to_string(), self.geo_credits.to_string()];
+        geo.resize(tiers.len(), String::new());
+        Sheet {
+            header: vec!["price plan", "replicas", "credits", "held", "captured", "released", "customer keeps"],
+            rows: vec![tiers, geo],
         }
-        writeln!(f, "{credits}")?;
-        if self.conserved {
-            writeln!(f, "credits: conserved, {} nodes paid", self.paid_nodes)?;
-        } else {
-            writeln!(f, "credits: NOT CONSERVED")?;
-        }
+    }
 
+    /// What the tables leave out, a sentence a line, the verdict last.
+    fn remarks(&self) -> Vec<String> {
+        let groups = self.rounds.iter().filter_map(|round| Some((&round.name, round.group.as_ref()?)));
+        let mut remarks: Vec<String> =
+            groups.map(|(name, group)| format!("{name}: manifest's group: {group}")).collect();
+        let (nodes_lost, repaired) = self.losses();
+        remarks.push(format!(
+            "{nodes_lost} nodes lost, {repaired} pieces repaired, {} bad pieces rejected from {} of {} liars",
+            self.rejected(),
+            self.caught.len(),
+            self.liars,
+        ));
+        remarks.push(format!(
+            "{} frames through the rings, {} through the arena",
+            self.frames,
+            size(self.object_bytes)
+        ));
+        remarks.push(match self.conserved {
+            true => format!("credits: conserved, {} nodes paid", self.paid_nodes),
+            false => "credits: NOT CONSERVED".into(),
+        });
         if self.manifest_lost {
-            writeln!(f, "LOST: no living voter has the manifest")?;
+            remarks.push("LOST: no living voter has the manifest".into());
         }
         for lost in &self.lost {
-            writeln!(f, "LOST: stripe {}: {} good pieces of the {} it takes", lost.stripe, lost.present, lost.needed)?;
+            let LostStripe { stripe, needed, present } = lost;
+            remarks.push(format!("LOST: stripe {stripe}: {present} good pieces of the {needed} it takes"));
         }
         let verdict = if self.intact { "hash equal: every byte came back" } else { "the file did not come back" };
-        write!(f, "{verdict} ({:.2?})", self.took)
+        remarks.push(format!("{verdict} ({:.2?})", self.took));
+        remarks
+    }
+
+    fn title(&self) -> String {
+        format!("{}: {}, BLAKE3 {}", self.file, size(self.bytes), self.hash)
+    }
+
+    /// The report as one page of HTML without scripts or external parts.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        let mut page = String::from(
+            "<!doctype html>\n<meta charset=\"utf-8\">\n<title>mesh</title>\n<style>body{font:14px sans-serif;margin:2em}\
+             table{border-collapse:collapse;margin:1em 0}th,td{border:1px solid #999;padding:.3em .6em;text-align:right}\
+             td:first-child{text-align:left}</style>\n",
+        );
+        page += &format!("<h1>{}</h1>\n", escape(&self.title()));
+        for sheet in [self.storage(), self.events(), self.credits()] {
+            page += "<table>\n";
+            let header: Vec<String> = sheet.header.iter().map(|&cell| cell.into()).collect();
+            for (row, tag) in core::iter::once((header, "th")).chain(sheet.rows.into_iter().map(|row| (row, "td"))) {
+                let cells: String = row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+                page += &format!("<tr>{cells}</tr>\n");
+            }
+            page += "</table>\n";
+        }
+        for remark in self.remarks() {
+            page += &format!("<p>{}</p>\n", escape(&remark));
+        }
+        page
     }
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    table
+impl Round {
+    fn row(&self) -> Vec<String> {
+        let name = |node: Option<u32>| node.map_or_else(|| "none".into(), |node| node.to_string());
+        let primary = match self.deposed {
+            Some(old) => format!("{old} -> {}", name(self.primary)),
+            None => name(self.primary),
+        };
+        vec![
+            self.name.clone(),
+            self.killed.to_string(),
+            self.living.to_string(),
+            format!("{:.0?}", self.detected_after),
+            self.pieces_lost.to_string(),
+            self.pieces_repaired.to_string(),
+            self.rejected.to_string(),
+            primary,
+            format!("{:.2?}", self.took),
+        ]
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title())?;
+        for sheet in [self.storage(), self.events(), self.credits()] {
+            let mut table = Table::new();
+            table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+            table.set_header(sheet.header).add_rows(sheet.rows);
+            for column in table.column_iter_mut().skip(1) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            writeln!(f, "\n{table}")?;
+        }
+        writeln!(f)?;
+        write!(f, "{}", self.remarks().join("\n"))
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn ms(time: Duration) -> u64 {

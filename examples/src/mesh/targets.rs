@@ -1,8 +1,9 @@
 //! Which nodes a new piece goes to, as the allocator places it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use inos_alloc::{ChunkPlacement, Placement, Policy, Scheme};
+use inos_alloc::{ChunkPlacement, Placement, Policy, Scheme, StripePlacement};
 use inos_chunk::{CHUNK_SIZE, StripeShape};
 
 use super::Failure;
@@ -57,16 +58,15 @@ impl Targets {
                 placement.holders_of(*next - 1).iter().map(|&node| world.number(node)).collect()
             }
             Self::Stripes { nodes, newest } => {
-                if !nodes.contains_key(&stripe) {
-                    let (data, parity) = (u32::from(shape.data), u32::from(shape.parity));
-                    let placed =
-                        world.allocator.place_stripe(&FILE, stripe, data, parity, &Policy::default(), world.now);
-                    let placed =
-                        placed.map_err(|error| Failure::Refused(format!("no place for stripe {stripe}: {error}")))?;
-                    *newest = (*newest).max(placed.seq);
-                    nodes.insert(stripe, placed.nodes.iter().map(|&node| world.number(node)).collect());
-                }
-                nodes[&stripe].get(usize::from(index)).copied().into_iter().collect()
+                let nodes = match nodes.entry(stripe) {
+                    Entry::Occupied(placed) => placed.into_mut(),
+                    Entry::Vacant(free) => {
+                        let placed = place_stripe(world, stripe, shape)?;
+                        *newest = (*newest).max(placed.seq);
+                        free.insert(placed.nodes.iter().map(|&node| world.number(node)).collect())
+                    }
+                };
+                nodes.get(usize::from(index)).copied().into_iter().collect()
             }
         })
     }
@@ -79,4 +79,10 @@ impl Targets {
             Self::Stripes { newest, .. } => *newest,
         }
     }
+}
+
+fn place_stripe(world: &mut World, stripe: u32, shape: StripeShape) -> Result<StripePlacement, Failure> {
+    let (data, parity) = (u32::from(shape.data), u32::from(shape.parity));
+    let placed = world.allocator.place_stripe(&FILE, stripe, data, parity, &Policy::default(), world.now);
+    placed.map_err(|error| Failure::Refused(format!("no place for stripe {stripe}: {error}")))
 }

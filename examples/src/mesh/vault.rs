@@ -125,7 +125,7 @@ impl Vault {
             .map_err(|error| refused(&error))?;
         let scheme = scheme(source.len).for_nodes(placement.granted);
         let geometry = match scheme {
-            Scheme::Stripes { .. } | Scheme::Hierarchy if placement.granted < u32::from(Geometry::DEFAULT.shards()) => {
+            Scheme::Stripes { .. } | Scheme::Hierarchy if placement.granted < Geometry::DEFAULT.shards() => {
                 Geometry::for_nodes(placement.granted).map_err(|error| refused(&error))?
             }
             _ => Geometry::DEFAULT,

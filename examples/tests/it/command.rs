@@ -44,8 +44,11 @@ fn the_status_tells_whether_the_file_came_back() {
     assert_eq!((&report["intact"], &report["credits_conserved"]), (&true.into(), &true.into()));
     assert_eq!(report["bytes"], 2_000_000);
 
-    let output = mesh(&[file, "--kill", "100%", "--waves", "1"]);
+    let page = folder.path().join("report.html");
+    let output = mesh(&[file, "--kill", "100%", "--waves", "1", "--report", page.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("<p>LOST: "), "{page}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("LOST"), "{said}");
 }
@@ -53,7 +56,7 @@ fn the_status_tells_whether_the_file_came_back() {
 #[test]
 fn help_names_every_option_and_status() {
     let help = String::from_utf8(mesh(&["--help"]).stdout).unwrap();
-    for word in ["--nodes", "--kill", "--waves", "--seed", "--budget", "--out", "--json", "Exit status"] {
+    for word in ["--nodes", "--kill", "--waves", "--seed", "--budget", "--out", "--report", "--json", "Exit status"] {
         assert!(help.contains(word), "{word} is missing: {help}");
     }
 }
