@@ -11,6 +11,11 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a program may tell its user how long a step really took")]
 
+/// Runs the example of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 pub mod council;
 pub mod geography;
 pub mod host;

@@ -305,7 +305,8 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Without room for the frame the host still ends, because its side of the ring is closed with ours.
+        // The ring has room: of what the client sent, only the few open requests can still be in it. A host that has
+        // failed needs no telling.
         let _ = self.command(request::STOP, &[]);
         if let Some(host) = self.host.take() {
             let _ = host.join();

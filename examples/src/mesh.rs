@@ -30,7 +30,7 @@ use crate::link::LinkError;
 use crate::rng::Rng;
 
 use escrow::{Escrow, EscrowError};
-use read_back::{Copy, read_back};
+use read_back::{Draft, read_back};
 use vault::{Source, Vault};
 use world::{FILE, World};
 
@@ -74,7 +74,12 @@ impl Failure {
 pub fn run(options: &Options, progress: Progress) -> Result<Report, Failure> {
     let started = Instant::now();
     let mut source = Source::open(options.file.as_deref())?;
-    let copy = options.out.as_deref().map(Copy::create).transpose()?;
+    if let (Some(out), true) = (&options.out, options.out == options.report) {
+        return Err(Failure::file(out, &"cannot be both the copy and the report"));
+    }
+    // Where nothing can be written is known before the work, not after it.
+    let copy = options.out.as_deref().map(|path| Draft::create(path, &source)).transpose()?;
+    let page = options.report.as_deref().map(|path| Draft::create(path, &source)).transpose()?;
     let mut world = World::new(options)?;
     let mut escrow = Escrow::open(options.budget, options.seed)?;
     let mut report = Report::new(options, &source);
@@ -97,8 +102,9 @@ pub fn run(options: &Options, progress: Progress) -> Result<Report, Failure> {
     let intact = read_back(&mut world, &vault, &council, copy, progress, &mut report)?;
     escrow.settle(intact, &vault.stored_by_node(&world), &mut report)?;
     report.finish(&world, started.elapsed());
-    if let Some(path) = &options.report {
-        std::fs::write(path, report.to_html()).map_err(|error| Failure::file(path, &error))?;
+    if let Some(mut page) = page {
+        page.write(report.to_html().as_bytes())?;
+        page.keep()?;
     }
     Ok(report)
 }

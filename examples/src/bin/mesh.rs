@@ -3,7 +3,7 @@
 //! What to notice: the exit status. 0 means that every byte came back and no credit was lost or made; 1 that this did
 //! not hold, with the lost stripes named; 2 that the job could not be done as asked.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,12 +14,20 @@ fn main() -> ExitCode {
     let report = match run(&options, Progress::Terminal) {
         Ok(report) => report,
         Err(failure) => {
-            eprintln!("mesh: {failure}");
-            return ExitCode::from(2);
+            return refuse(&failure);
         }
     };
     let text = if options.json { report.to_json().to_string() } else { report.to_string() };
-    // A reader that has gone away does not change what the run found out.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    match writeln!(std::io::stdout(), "{text}") {
+        // A reader that has gone away does not change what the run found out.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return refuse(&format!("standard output: {error}")),
+        _ => {}
+    }
     if report.is_intact() && report.is_conserved() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn refuse(problem: &dyn core::fmt::Display) -> ExitCode {
+    // With nobody to tell, the status still tells it.
+    let _ = writeln!(std::io::stderr(), "mesh: {problem}");
+    ExitCode::from(2)
 }

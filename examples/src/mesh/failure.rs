@@ -38,7 +38,6 @@ pub(super) fn wave(
     }
     world.listen()?;
     round.primary = council.primary();
-    round.pieces_lost = mended.pieces_lost;
     round.pieces_repaired = mended.pieces_repaired;
     round.rejected = mended.rejected;
     round.took = started.elapsed();
@@ -76,8 +75,11 @@ fn strike(
     let deposed = council.primary().filter(|primary| victims.contains(primary));
     council.kill(victims);
     let (unreachable, detected_after) = world.detect(council)?;
+    let mut pieces_lost = 0;
     for holders in vault.directory.values_mut() {
+        let held = holders.len();
         holders.retain(|node| !unreachable.contains(node));
+        pieces_lost += (held - holders.len()) as u64;
     }
     Ok(Round {
         name,
@@ -87,6 +89,7 @@ fn strike(
         primary: council.primary(),
         unreachable,
         detected_after,
+        pieces_lost,
         ..Round::default()
     })
 }

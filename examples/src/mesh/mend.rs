@@ -13,9 +13,7 @@ use super::{Failure, Progress};
 /// What a repair achieved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mended {
-    /// Copies and shards that have to be brought to other nodes.
-    pub(super) pieces_lost: u64,
-    /// Those that were.
+    /// Copies and shards that were brought to other nodes.
     pub(super) pieces_repaired: u64,
     /// Bad pieces that nodes sent meanwhile.
     pub(super) rejected: u64,
@@ -35,7 +33,6 @@ pub(super) fn mend(
     let orders = orders(world, vault, repair);
     let bar = progress.steps("repairing stripes".into(), orders.len() as u64);
     for (stripe, orders) in orders {
-        mended.pieces_lost += orders.values().map(|nodes| nodes.len() as u64).sum::<u64>();
         let (pieces, rejected) = rebuild(world, vault, stripe, &orders)?;
         mended.rejected += rejected;
         for piece in pieces {

@@ -1,7 +1,7 @@
 //! Reading the file back, stripe by stripe, from nodes of which some are dead and some lie.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use inos_chunk::{Assembler, ChunkId, Limits, Manifest, StripeRepair};
 
 use super::report::{LostStripe, Report};
 use super::transfer::{Reading, fetch};
-use super::vault::{Sealed, Vault};
+use super::vault::{Sealed, Source, Vault};
 use super::world::{FILE, World};
 use super::{Failure, Progress};
 use crate::council::Council;
@@ -25,7 +25,7 @@ pub(super) fn read_back(
     world: &mut World,
     vault: &Vault,
     council: &Council,
-    mut copy: Option<Copy>,
+    mut copy: Option<Draft>,
     progress: Progress,
     report: &mut Report,
 ) -> Result<bool, Failure> {
@@ -51,7 +51,6 @@ pub(super) fn read_back(
             let fetched = fetch(world, &vault.directory, stripe, &all, &mut probe)?;
             (fetched, probe.shortfall().filter(|_| !probe.is_ready()))
         };
-        report.pieces_read += fetched.pieces.len() as u64;
         report.rejected_reading += fetched.rejected;
         if let Some(lack) = lack {
             report.lost.push(LostStripe { stripe, needed: lack.needed, present: lack.present });
@@ -76,28 +75,51 @@ pub(super) fn read_back(
     Ok(intact)
 }
 
-/// The file that came back, under another name until it is known to be right.
-pub(super) struct Copy {
+/// A file that is written under another name until it is known to be right: what stands at its path is either what was
+/// there before or the whole of the new one.
+#[derive(Debug)]
+pub(super) struct Draft {
     path: PathBuf,
     partial: PathBuf,
     file: BufWriter<File>,
     kept: bool,
 }
 
-impl Copy {
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+impl Draft {
+    /// Starts the file `path`, unless that would harm `source` or something that is no file.
+    pub(super) fn create(path: &Path, source: &Source) -> Result<Self, Failure> {
+        let refuse = |problem: &str| Failure::file(path, &problem);
+        // Through links, so that these stay.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if let Ok(there) = std::fs::metadata(&path) {
+            if there.is_dir() {
+                return Err(refuse("is a directory; name a file"));
+            }
+            if !there.is_file() {
+                return Err(refuse("is not a regular file"));
+            }
+            if std::fs::canonicalize(&source.path).is_ok_and(|source| source == path) {
+                return Err(refuse("is the file to be stored; name another"));
+            }
+        }
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|error| Failure::file(&partial, &error))?;
-        Ok(Self { path: path.to_owned(), partial, file: BufWriter::new(file), kept: false })
+        let file = File::create_new(&partial).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::file(&partial, &"is there already, perhaps from a run that was cut short; remove it")
+            }
+            _ => Failure::file(&path, &error),
+        })?;
+        Ok(Self { path, partial, file: BufWriter::new(file), kept: false })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.file.write_all(bytes).map_err(|error| Failure::file(&self.partial, &error))
     }
 
-    fn keep(mut self) -> Result<(), Failure> {
+    /// Gives the file its name.
+    pub(super) fn keep(mut self) -> Result<(), Failure> {
         let renamed = self.file.flush().and_then(|()| std::fs::rename(&self.partial, &self.path));
         renamed.map_err(|error| Failure::file(&self.path, &error))?;
         self.kept = true;
@@ -105,7 +127,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
             // Nothing to tell: the file is incomplete, and whoever looks finds it by its name.

@@ -35,9 +35,9 @@ pub struct Round {
     pub primary: Option<u32>,
     /// What became of the manifest's group, if it lost a member.
     pub group: Option<String>,
-    /// Copies and shards that had to move.
+    /// Copies and shards that the dead nodes held.
     pub pieces_lost: u64,
-    /// Those that did.
+    /// Copies and shards that were brought to other nodes instead.
     pub pieces_repaired: u64,
     /// Bad pieces met while repairing.
     pub rejected: u64,
@@ -80,7 +80,6 @@ pub struct Report {
     pub manifest_lost: bool,
     /// Stripes that could not be read.
     pub lost: Vec<LostStripe>,
-    pub(super) pieces_read: u64,
     pub(super) rejected_reading: u64,
     pub(super) rebuilt_reading: u64,
     intact: bool,
@@ -126,7 +125,6 @@ impl Report {
             rounds: Vec::new(),
             manifest_lost: false,
             lost: Vec::new(),
-            pieces_read: 0,
             rejected_reading: 0,
             rebuilt_reading: 0,
             intact: false,
@@ -322,8 +320,9 @@ impl Report {
         let mut rows: Vec<Vec<String>> = self.rounds.iter().map(Round::row).collect();
         let rebuilt = self.rebuilt_reading.to_string();
         let mut read = vec!["read back".into()];
-        read.resize(4, String::new());
-        read.extend([rebuilt.clone(), rebuilt, self.rejected_reading.to_string(), String::new()]);
+        // Nothing is lost by reading: what is rebuilt here was lost with a node above, or lied about.
+        read.resize(5, String::new());
+        read.extend([rebuilt, self.rejected_reading.to_string(), String::new()]);
         read.push(format!("{:.2?}", self.read_took));
         rows.push(read);
         Sheet { header, rows }
@@ -455,7 +454,7 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Bytes for people: 3 significant digits, binary units.
+/// Bytes for people: two decimals, binary units.
 fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }

@@ -52,8 +52,6 @@ pub(super) struct Fetched {
     pub(super) pieces: BTreeMap<u16, Piece>,
     /// Bad pieces, each blamed on its sender.
     pub(super) rejected: u64,
-    /// Bytes of genuine pieces as they travelled.
-    pub(super) bytes: u64,
 }
 
 /// Asks the holders of `indexes` of a stripe, in this order, for as many pieces as `intake` lacks; where an answer is
@@ -86,13 +84,11 @@ pub(super) fn fetch(
         let mut liars = Vec::new();
         let mut on_answer = |from: Address, answer: Answer| {
             let Answer::Piece(wire) = answer else { return };
-            let wire_bytes = wire.len() as u64;
             let place = Place::Shard { stripe, index: from.index };
             match Piece::from_bytes(wire) {
                 Ok(piece) if piece.place == place => match intake.insert(piece.clone()) {
                     Inserted::Accepted | Inserted::Duplicate => {
                         fetched.pieces.insert(from.index, piece);
-                        fetched.bytes += wire_bytes;
                     }
                     Inserted::Rejected(_) => liars.push(from.node),
                 },

@@ -36,6 +36,9 @@ fn mesh(file: &Path, more: &[&str]) -> Report {
 fn assert_honest(report: &Report) {
     let json = report.to_json();
     assert!(report.is_conserved(), "{json}");
+    for round in &report.rounds {
+        assert!(round.pieces_repaired <= round.pieces_lost, "{json}");
+    }
     let held = json["held"].as_u64().unwrap();
     if report.is_intact() {
         assert_eq!((report.captured, report.released), (held, 0), "{json}");
@@ -91,6 +94,7 @@ fn too_much_at_once_is_named_and_not_charged() {
     let report = mesh(&file(&folder, 1), &["--kill", "100%", "--waves", "1"]);
     assert_honest(&report);
     assert!(!report.is_intact() && report.manifest_lost);
+    assert_eq!(report.rounds[0].pieces_lost, report.to_json()["granted"], "every copy died, and no other was made");
 }
 
 #[test]
