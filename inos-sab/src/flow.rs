@@ -15,7 +15,8 @@ pub enum Pressure {
     Full,
 }
 
-/// A view of one ring's backlog, from any thread. It never changes what it looks at.
+/// A view of one ring's backlog, from any thread. It never changes what it looks at. While both ends move, its figures
+/// may include frames that were consumed meanwhile.
 ///
 /// # Examples
 ///
@@ -49,11 +50,13 @@ impl FlowControl {
         self.ring.produced().load(Ordering::Relaxed).wrapping_sub(consumed)
     }
 
-    /// Bytes published and not yet consumed, headers and padding included.
+    /// Bytes published and not yet consumed, headers and padding included; at most the ring's.
     #[must_use]
     pub fn bytes(&self) -> u64 {
+        // The head first, as in `count`; by the time of the second load the ring may have gone round.
         let head = self.ring.head().load(Ordering::Acquire);
-        self.ring.tail().load(Ordering::Acquire).wrapping_sub(head)
+        let used = self.ring.tail().load(Ordering::Acquire).wrapping_sub(head);
+        used.min(u64::from(self.ring.part().bytes()))
     }
 
     /// The marks in force.

@@ -88,6 +88,11 @@ impl Part {
         u32::try_from(position & u64::from(self.bytes - 1)).unwrap_or(0)
     }
 
+    /// Bytes of data.
+    pub(crate) const fn bytes(self) -> u32 {
+        self.bytes
+    }
+
     const fn max_inline_len(self) -> u32 {
         self.bytes / 8
     }

@@ -134,6 +134,9 @@ impl Switchboard {
         for event in Event::ALL {
             shared.memory.u32(base + event.index() * 4).store(start, Ordering::Relaxed);
         }
+        for slot in 0..SLOT_COUNT {
+            shared.memory.u32(base + SLOTS + slot * SLOT_BYTES + SLOT_EPOCH).store(start, Ordering::Relaxed);
+        }
         shared.memory.u32(base + STATE).store(State::READY, Ordering::Release);
     }
 

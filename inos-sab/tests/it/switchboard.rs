@@ -32,7 +32,14 @@ fn a_slot_holds_the_newest_and_hands_the_older_back() {
 #[test]
 fn raises_are_heard_over_the_wrap_of_the_epoch() {
     let layout = Layout::compact(64, 3 * 512, 512).unwrap().with_start(u64::MAX - 40);
-    let board = region(layout).switchboard();
+    let region = region(layout);
+    let (board, slot) = (region.switchboard(), Slot::new(14).unwrap());
+    let mut listener = board.listen_slot(slot);
+    for _ in 0..100 {
+        assert!(!listener.poll());
+        drop(board.publish(slot, 1, region.arena().alloc(1).unwrap()).unwrap());
+        assert!(listener.poll());
+    }
     for event in Event::ALL {
         let mut listener = board.listen(event);
         for _ in 0..100 {
