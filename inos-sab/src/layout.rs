@@ -50,15 +50,16 @@ pub struct Watermarks {
 }
 
 impl Watermarks {
-    /// Three quarters and one quarter of the ring, in bytes and in frames of 64 bytes: the writer keeps room for what is
-    /// already on its way to it, and one wake-up buys half a ring.
+    /// One half and one quarter of the ring, in bytes and in frames of 64 bytes: the writer keeps room for what is already
+    /// on its way to it. [`Full`](crate::Pressure::Full) begins below three quarters and a longest frame is an eighth,
+    /// so from 128 bytes on the warning comes first, padding at the wrap apart.
     #[must_use]
     pub const fn for_ring(ring_bytes: u32) -> Self {
         let frames = ring_bytes / 64;
         Self {
-            high_bytes: ring_bytes / 4 * 3,
+            high_bytes: ring_bytes / 2,
             low_bytes: ring_bytes / 4,
-            high_count: if frames < 4 { 3 } else { frames / 4 * 3 },
+            high_count: if frames < 4 { 2 } else { frames / 2 },
             low_count: frames / 4,
         }
     }
@@ -144,7 +145,7 @@ impl Layout {
     }
 
     /// The same layout whose cursors, counters and epochs start at `start`, rounded down to a multiple of 8. For tests
-    /// that carry every counter over its end.
+    /// that carry them over their end.
     #[must_use]
     pub const fn with_start(mut self, start: u64) -> Self {
         self.start = start & !7;

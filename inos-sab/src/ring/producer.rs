@@ -122,7 +122,7 @@ impl Producer {
     /// What the writer should do now, from the reader's present position.
     pub fn pressure(&mut self) -> Pressure {
         self.look();
-        self.update_pressure()
+        self.update_pressure(self.published)
     }
 
     /// Sleeps until a frame of `len` bytes fits. [`Wake::Ready`] also when it never can: the push then says so.
@@ -233,26 +233,30 @@ impl Producer {
 
     /// Shows the reader everything written so far.
     pub(crate) fn publish<B: Barrier>(&mut self) -> Pressure {
-        if self.published != self.tail {
+        let before = self.published;
+        if before != self.tail {
             self.ring.produced().store(self.produced, Ordering::Relaxed);
             // The one store that publishes: pairs with the consumer's Acquire of the tail.
             self.ring.tail().store(self.tail, Ordering::Release);
             self.published = self.tail;
             self.ring.data_bell().notify::<B>(&self.ring.shared.memory);
         }
-        self.update_pressure()
+        self.update_pressure(before)
     }
 
-    fn assess(&self) -> Pressure {
-        assess(&self.ring, self.used(), self.produced.wrapping_sub(self.consumed), self.warned)
+    fn assess(&self, warned: bool) -> Pressure {
+        assess(&self.ring, self.used(), self.produced.wrapping_sub(self.consumed), warned)
     }
 
-    fn update_pressure(&mut self) -> Pressure {
-        let mut pressure = self.assess();
+    /// `before` is the tail that was last assessed.
+    fn update_pressure(&mut self, before: u64) -> Pressure {
+        let mut pressure = self.assess(self.warned);
         if pressure != Pressure::Ok {
             // Perhaps only because the cursors are old.
             self.look();
-            pressure = self.assess();
+            // A backlog that ended is the end of the warning, although what was added since is in the ring again.
+            let ended = self.used() <= self.tail.wrapping_sub(before);
+            pressure = self.assess(self.warned && !ended);
         }
         let warned = pressure != Pressure::Ok;
         if warned != self.warned {

@@ -88,6 +88,39 @@ fn pressure_has_hysteresis_and_ends_with_the_backlog() {
     assert_eq!(producer.wait_low(None), Wake::Ready);
 }
 
+/// With the marks a layout comes with, for the shortest and the longest frames.
+#[test]
+fn the_warning_comes_before_full() {
+    for bits in 7..=19 {
+        let layout = Layout::compact(1 << bits, 1 << 16, 1 << 12).unwrap();
+        for len in [0, layout.max_inline_len() as usize] {
+            let region = region(layout);
+            let mut producer = region.inbox_producer().unwrap();
+            let mut told: Vec<_> = core::iter::from_fn(|| producer.try_push(1, &vec![0; len]).ok()).collect();
+            told.dedup();
+            assert_eq!(told, [Pressure::Ok, Pressure::Warn, Pressure::Full], "ring of 2^{bits}, frames of {len}");
+        }
+    }
+}
+
+/// The writer looks only when it pushes, and then its own frame is in the ring again: that the ring was empty in between
+/// has to count all the same, or a low mark of 0 is never reached.
+#[test]
+fn a_backlog_that_ended_unseen_ends_the_warning() {
+    let marks = Watermarks { high_bytes: 64, low_bytes: 0, high_count: 4, low_count: 0 };
+    let layout = Layout::compact(1 << 10, 1 << 16, 1 << 12).unwrap().with_watermarks(marks).unwrap();
+    let region = region(layout);
+    let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
+    for expected in [Pressure::Ok, Pressure::Ok, Pressure::Ok, Pressure::Warn] {
+        assert_eq!(producer.try_push(1, &[]).unwrap(), expected);
+    }
+    consumer.drain(3, |_| Flow::Continue);
+    assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Warn);
+    consumer.drain(9, |_| Flow::Continue);
+    assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Ok);
+    assert_eq!(region.inbox_flow().pressure(), Pressure::Ok);
+}
+
 #[test]
 fn roles_are_single_and_closing_is_told() {
     let region = small();
