@@ -64,9 +64,9 @@ impl Arena {
 
     /// A block of `len` bytes. Its content is whatever was there before; fresh memory is zero.
     ///
-    /// Up to half a chunk, the block takes the next size class (at most 256 bytes or 51 % more than `len`); above, whole
-    /// chunks. An empty block takes one granule. A few atomic operations for a class, two per chunk for a run, after a
-    /// search of at most all chunks.
+    /// Up to half a chunk, the block takes the next size class (at most 256 bytes or 51 % more than `len`), or a larger
+    /// one when no chunk is left to cut; above, whole chunks. An empty block takes one granule. A few atomic operations
+    /// for a class, two per chunk for a run, after a search of at most all chunks.
     ///
     /// # Errors
     ///
@@ -79,14 +79,18 @@ impl Arena {
             return Err(AllocError::TooLarge { requested: u64::from(len), max });
         }
         for _ in 0..TRIES {
-            let search = space.alloc(len, &self.local.hints);
-            match search {
+            match space.alloc(len, &self.local.hints) {
                 Ok(granule) => return Ok(ArenaBox::adopt(Arc::clone(&self.local), granule, len)),
                 Err(space::Miss::Nothing) => {
-                    return Err(AllocError::Exhausted { requested: len, largest_free: space.largest_free() });
+                    // Room may have come free behind the search, or been cut after it looked for cut chunks.
+                    let largest_free = space.largest_free();
+                    if largest_free < len.max(1) {
+                        return Err(AllocError::Exhausted { requested: len, largest_free });
+                    }
                 }
-                Err(space::Miss::Moving) => core::hint::spin_loop(),
+                Err(space::Miss::Moving) => {}
             }
+            core::hint::spin_loop();
         }
         Err(AllocError::Contended { requested: len, largest_free: space.largest_free(), tries: TRIES })
     }

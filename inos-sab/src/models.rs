@@ -5,7 +5,7 @@
 //! fail.
 
 use crate::sync::bell::{Barrier, Fenced};
-use crate::{Event, Flow, Frame, Layout, Pressure, Region, Slot, Stale, Threads, Wake};
+use crate::{AllocError, Event, Flow, Frame, Layout, Pressure, Region, Slot, Stale, Threads, Wake};
 use alloc::vec::Vec;
 use loom::thread;
 
@@ -257,6 +257,59 @@ fn runs_give_back_what_they_collected() {
             assert_eq!(ours.largest_free(), ours.max_block_len());
         });
     }
+}
+
+/// A run against a block of a class, over the same chunks: whoever comes second finds the bytes its own, and no chunk is
+/// lost.
+#[test]
+fn runs_and_classes_share_the_chunks() {
+    for len in [1024, 512] {
+        model(3, move || {
+            let region = region(3 * 512);
+            let (ours, theirs) = (region.arena(), region.arena());
+            let thread = thread::spawn(move || use_block(&theirs, 1, 1));
+            let _ = use_block(&ours, 2, len);
+            let _ = thread.join().expect("no panic");
+            assert_eq!(ours.largest_free(), ours.max_block_len());
+            assert!(use_block(&ours, 3, ours.max_block_len()));
+        });
+    }
+}
+
+/// Two threads want a granule each of the only chunk left, which has two: neither is told that there is none, whoever
+/// cuts the chunk while the other looks.
+#[test]
+fn room_is_not_called_exhausted() {
+    model(3, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let wall = ours.alloc(512).expect("room");
+        let thread = thread::spawn(move || theirs.alloc(1).map(drop));
+        for result in [ours.alloc(1).map(drop), thread.join().expect("no panic")] {
+            assert!(!matches!(result, Err(AllocError::Exhausted { .. })), "{result:?}");
+        }
+        drop(wall);
+        assert_eq!(ours.largest_free(), ours.max_block_len());
+    });
+}
+
+/// An observer never sees more bytes than the ring has, although its two loads are apart.
+#[test]
+fn observed_bytes_are_within_the_ring() {
+    model(2, || {
+        let region = region(3 * 512);
+        let flow = region.inbox_flow();
+        let mut producer = region.inbox_producer().expect("free role");
+        let mut consumer = region.inbox_consumer().expect("free role");
+        while producer.try_push(1, &[0; 8]).is_ok() {}
+        let thread = thread::spawn(move || {
+            consumer.drain(1, |_| Flow::Continue);
+            producer.try_push(1, &[0; 8]).expect("room");
+        });
+        let bytes = flow.bytes();
+        assert!(bytes <= 64, "{bytes}");
+        thread.join().expect("no panic");
+    });
 }
 
 /// A block freed by another thread than its allocator's, through a frame, while the allocator takes another one.

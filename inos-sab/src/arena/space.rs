@@ -135,12 +135,15 @@ impl<'a> Space<'a> {
         // Blocks of classes from the end, runs from the start: a few small blocks do not cut up the room for large ones.
         for chunk in (0..self.chunks).rev() {
             match self.load(chunk) {
-                Chunk::Free => match self.take_from(chunk, class, Taking::CutOrFree) {
-                    Some(granule) => return Ok(found(chunk, granule)),
-                    None => miss = Miss::Moving,
-                },
+                // Cut to our class since the first look: as good as free.
+                seen if seen == Chunk::Free || self.has_room(seen, class) => {
+                    match self.take_from(chunk, class, Taking::CutOrFree) {
+                        Some(granule) => return Ok(found(chunk, granule)),
+                        None => miss = Miss::Moving,
+                    }
+                }
                 Chunk::Collecting => miss = Miss::Moving,
-                Chunk::Cut { .. } | Chunk::Run => {}
+                Chunk::Free | Chunk::Cut { .. } | Chunk::Run => {}
             }
         }
         // No chunk to cut. A larger block is better than none; its chunk knows how it was cut.
@@ -154,6 +157,11 @@ impl<'a> Space<'a> {
             larger = class.larger(self.chunk_granules);
         }
         Err(miss)
+    }
+
+    /// Whether the chunk is cut into blocks of `class` and not all are given out or promised.
+    fn has_room(&self, chunk: Chunk, class: Class) -> bool {
+        matches!(chunk, Chunk::Cut { class: cut, live } if cut == class && live < class.per_chunk(self.chunk_granules))
     }
 
     /// Promises itself one block of the chunk, then finds which.
