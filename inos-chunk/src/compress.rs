@@ -14,15 +14,20 @@ const SAMPLED_FROM: usize = 64 << 10;
 const SAMPLES: usize = 8;
 const SAMPLE_BYTES: usize = 4 << 10;
 
-/// Compresses chunks, reusing table and output buffer between them.
+/// From this length on LZ4 needs the large table, with positions of 32 bits.
+const LARGE_TABLE_FROM: usize = 65_535;
+
+/// Compresses chunks, reusing tables and output buffer between them. What becomes of a chunk depends on the chunk
+/// alone, not on those before it: the two tables find different matches, so a length always has the same one.
 pub(crate) struct Packer {
-    table: CompressTable,
+    small: CompressTable,
+    large: CompressTable,
     out: Vec<u8>,
 }
 
 impl Packer {
     pub(crate) fn new() -> Self {
-        Self { table: CompressTable::default(), out: Vec::new() }
+        Self { small: CompressTable::small(), large: CompressTable::large(), out: Vec::new() }
     }
 
     /// The stored form of `plain`. Raw bytes are `plain` itself, not a copy.
@@ -59,7 +64,8 @@ impl Packer {
         if self.out.len() < bound {
             self.out.resize(bound, 0);
         }
-        compress_into_with_table(plain, &mut self.out, &mut self.table).expect("the output has the maximum size")
+        let table = if plain.len() < LARGE_TABLE_FROM { &mut self.small } else { &mut self.large };
+        compress_into_with_table(plain, &mut self.out, table).expect("the output has the maximum size")
     }
 }
 
