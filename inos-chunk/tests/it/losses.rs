@@ -1,6 +1,8 @@
 //! Goal: every loss pattern of a small stripe behaves as promised: up to `parity` losses repair everything, one more is
-//! an error. Method: all patterns of all shapes up to 12 shards through the erasure code, data and parity (shapes that
-//! take long only on request); and all patterns of some shapes through assembler and stripe repair.
+//! an error. Method: the patterns of all shapes up to 12 shards through the erasure code, data and parity, by what is
+//! left: too little, exactly `data` shards, or shards to spare. The last kind only adds shards to one of the second, so
+//! it is exhaustive where it is cheap: up to 7 shards, and wherever only parity is lost. And all patterns of some
+//! shapes through assembler and stripe repair.
 
 use crate::common::{CHUNK, config, noise};
 use bytes::Bytes;
@@ -10,28 +12,58 @@ use inos_chunk::{Assembler, Compression, Inserted, RepairError, StripeRepair, en
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-// A repair costs a transform of 65,536 points however small the shards are; wasm has no wide instructions for it.
-const QUICK_SHARDS: usize = if cfg!(target_arch = "wasm32") { 7 } else { 9 };
+// A repair of data costs a transform of 65,536 points however small the shards are, and wasm has no wide instructions
+// for it.
+const ENOUGH_SHARDS: usize = if cfg!(target_arch = "wasm32") { 9 } else { 12 };
+const SPARE_SHARDS: usize = if cfg!(target_arch = "wasm32") { 6 } else { 7 };
 
-fn is_quick(data: usize, parity: usize) -> bool {
-    data + parity <= QUICK_SHARDS || parity <= 2
+/// A loss pattern of a code: bit `i` of `lost` is set when shard `i` is lost, data first.
+#[derive(Clone, Copy)]
+struct Losses {
+    data: u32,
+    parity: u32,
+    lost: u32,
+}
+
+impl Losses {
+    fn leave_exactly_enough(self) -> bool {
+        let cheap = self.data + self.parity <= ENOUGH_SHARDS as u32 || self.parity <= 2;
+        self.lost.count_ones() == self.parity && cheap
+    }
+
+    fn are_parity_only(self) -> bool {
+        self.lost & ((1 << self.data) - 1) == 0
+    }
 }
 
 #[test]
-fn all_patterns_of_codes_up_to_12_shards() {
-    check_all_patterns(is_quick);
+fn exactly_enough_shards_are_left_of_codes_with_more_data_than_parity() {
+    check_patterns(|losses| losses.data > losses.parity && losses.leave_exactly_enough());
 }
 
 #[test]
-#[ignore = "takes about a minute, more in wasm; run it with --ignored after a change of the code"]
-fn all_patterns_of_codes_up_to_12_shards_that_take_long() {
-    check_all_patterns(|data, parity| !is_quick(data, parity));
+fn exactly_enough_shards_are_left_of_codes_with_no_more_data_than_parity() {
+    check_patterns(|losses| losses.data <= losses.parity && losses.leave_exactly_enough());
 }
 
-fn check_all_patterns(included: impl Fn(usize, usize) -> bool) {
+#[test]
+fn shards_to_spare_are_left() {
+    check_patterns(|losses| {
+        let cheap = losses.data + losses.parity <= SPARE_SHARDS as u32 || losses.are_parity_only();
+        losses.lost.count_ones() < losses.parity && cheap
+    });
+}
+
+#[test]
+fn too_few_shards_are_left() {
+    check_patterns(|losses| losses.lost.count_ones() > losses.parity);
+}
+
+/// Repairs every pattern of codes up to 12 shards that is `included`.
+fn check_patterns(included: impl Fn(Losses) -> bool) {
     const SHARD: usize = 6;
     for shards in 2..=12_usize {
-        for data_count in (1..shards).filter(|data| included(*data, shards - data)) {
+        for data_count in 1..shards {
             let codec = Codec::new(data_count, shards - data_count).unwrap();
             let mut scratch = codec.scratch();
             let data: Vec<Bytes> = (0..data_count).map(|i| noise(SHARD, i as u64)).collect();
@@ -41,7 +73,8 @@ fn check_all_patterns(included: impl Fn(usize, usize) -> bool) {
             codec.encode_into(&mut scratch, &data_slices, &mut parity_slices).unwrap();
             let all: Vec<&[u8]> = data_slices.iter().copied().chain(parity.iter().map(|shard| &shard[..])).collect();
 
-            for pattern in 0..1_u32 << shards {
+            let (data, parity) = (data_count as u32, (shards - data_count) as u32);
+            for pattern in (0..1_u32 << shards).filter(|&lost| included(Losses { data, parity, lost })) {
                 let is_lost = |index: &usize| pattern & 1 << index != 0;
                 let present: Vec<_> = (0..shards).filter(|i| !is_lost(i)).map(|i| (i, all[i])).collect();
                 let mut out = vec![[0; SHARD]; shards];
