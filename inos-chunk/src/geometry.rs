@@ -92,7 +92,8 @@ impl Geometry {
     /// The longest run of neighbouring data chunks that may be lost from full groups of `interleave` stripes:
     /// `interleave * parity`. A run across the border of two groups counts as two shorter ones.
     ///
-    /// The last group of a resource may be smaller, and bears as many chunks as its stripes have parity shards.
+    /// The last group of a resource may be smaller: it bears a run of its stripes times the parity shards of its last
+    /// stripe, which has the fewest.
     #[must_use]
     pub const fn max_burst(self, interleave: u16) -> u64 {
         interleave as u64 * self.parity as u64

@@ -162,3 +162,28 @@ fn bursts_up_to_max_burst_are_survived() {
     }
     assert!(!survives(0..burst + 1));
 }
+
+/// In a smaller last group the stripes may differ in parity: the one with the fewest decides, wherever the run starts.
+#[test]
+fn bursts_in_the_last_group_are_survived() {
+    for chunks in 1..=30 {
+        let encoded = encode(&noise(chunks * CHUNK, 1), &config(10, 4, 3)).unwrap();
+        let stripes: Vec<_> =
+            (0..encoded.manifest.stripe_count()).map(|i| encoded.manifest.stripe(i).unwrap()).collect();
+        let burst = (stripes.len() * usize::from(stripes.last().unwrap().parity)).min(chunks);
+        let survives = |lost: core::ops::Range<usize>| {
+            stripes.iter().enumerate().all(|(number, stripe)| {
+                let of_stripe = |chunk: &usize| match encoded.manifest.place_of_chunk(*chunk as u64) {
+                    Some(Place::Shard { stripe, .. }) => stripe as usize == number,
+                    _ => false,
+                };
+                lost.clone().filter(of_stripe).count() <= usize::from(stripe.parity)
+            })
+        };
+        for first in 0..=chunks - burst {
+            assert!(survives(first..first + burst));
+        }
+        // Not even the sum of all parity would do: the run may start at the wrong stripe.
+        assert!(chunks != 11 || !survives(1..6));
+    }
+}
