@@ -21,9 +21,10 @@ use core::ops::Range;
 ///
 /// The assembler holds the plain bytes of accepted pieces until their chunks are handed out by
 /// [`next_ready`](Self::next_ready) *and* their stripe is complete. Fed in the order of [`missing`](Self::missing) and
-/// polled after each piece, it holds at most one group: `interleave * data` chunks, 400 MiB with the default
-/// configuration, and a few MiB of working memory. Pieces of later groups are held on top. Raw pieces are held as
-/// handles, so a piece that is a small slice of a large buffer keeps the whole buffer.
+/// polled after each piece, it holds at most one group, `interleave * data` chunks, and while it repairs a stripe the
+/// lost chunks of that stripe and a few MiB of working memory: 420 MiB with the default configuration, if as much is
+/// lost as can be repaired. Pieces of later groups are held on top. Raw pieces are held as handles, so a piece that is
+/// a small slice of a large buffer keeps the whole buffer.
 ///
 /// ```
 /// use bytes::Bytes;

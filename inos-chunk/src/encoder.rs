@@ -54,7 +54,9 @@ pub fn encode(resource: &Bytes, config: &Config) -> Result<Encoded, EncodeError>
 /// The work is done in [`next_piece`](Self::next_piece), one piece at a time, in the order of [`Manifest::places`].
 /// Between calls the encoder holds what was pushed and not yet polled, and the chunks of one open group until their
 /// parity is computed: poll until `None` after each push, and it holds at most `interleave * data` chunks, the parity
-/// of one stripe, and a few MiB of working memory, 420 MiB with the default configuration.
+/// of one stripe, and a few MiB of working memory, 420 MiB with the default configuration. A chunk that is a slice of
+/// a push keeps the whole push in memory, so this holds for pushes of whole chunks and for short ones; a push of nearly
+/// two chunks, say, may stay for the sake of one.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -240,8 +240,8 @@ impl Codec {
     }
 }
 
-/// Working memory of a [`Codec`]: at most a few MiB for up to 1,000 shards, then 1 KiB per shard, each for encoding and
-/// for repair.
+/// Working memory of a [`Codec`]: at most a few MiB for up to 1,000 shards, then 1 to 2 KiB per shard, each for encoding
+/// and for repair.
 pub struct Scratch {
     encoder: Option<(ReedSolomonEncoder, Codec, usize)>,
     decoder: Option<(ReedSolomonDecoder, Codec, usize)>,

@@ -79,7 +79,7 @@
 //! | stripes of a group | 1..=256; default 4 |
 //! | pieces of a resource | 2,047 |
 //! | manifest | 64 KiB |
-//! | memory of an encoder, an assembler | one group of chunks; default 400 MiB, with `interleave: 1` 100 MiB |
+//! | memory of an encoder, an assembler | a group, and parity or losses of a stripe; default 420 MiB |
 //! | parity | `ceil(k * parity / data)` shards for k chunks, at least 1; it does not compress |
 //!
 //! # Features

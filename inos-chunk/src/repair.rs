@@ -13,7 +13,7 @@ use core::fmt;
 
 /// Brings lost pieces of one stripe back: for a mesh that lost nodes and puts their pieces on others.
 ///
-/// Holds at most the stripe's data shards, and the wanted pieces while [`finish`](Self::finish) runs. Give it any
+/// Holds at most as many pieces as the stripe has data shards, and the wanted ones on top. Give it any
 /// `data` pieces of the stripe, in any order and from anyone; each is checked against the manifest, and so is each
 /// repaired piece.
 ///
