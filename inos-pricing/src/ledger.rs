@@ -26,7 +26,9 @@ pub struct Limits {
     /// The number of accounts; one more is [`Rejection::AccountTableFull`].
     pub max_accounts: u32,
     /// The number of remembered ids; one more is [`Rejection::IdTableFull`]. Each takes 96 bytes and
-    /// its places in the indexes.
+    /// its places in the indexes. The id of an open hold stays at any age: a table full of open holds takes no new id,
+    /// not even to release one of them, until their deadlines come. Whoever admits transactions bounds how many holds
+    /// a payer has and how far ahead their deadlines are.
     pub max_ids: u32,
     /// The number of transactions in one batch; more is [`LedgerError::BatchTooLong`].
     pub max_batch: u32,

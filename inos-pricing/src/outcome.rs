@@ -67,6 +67,7 @@ pub enum Rejection {
     #[error("both sides are the same account")]
     SameAccount,
     /// The ledger remembers as many ids as it may. No trace: try again when ids have become older than the watermark.
+    /// The id of a hold does so only after the hold was resolved.
     #[error("the table of ids is full: {max_ids}")]
     IdTableFull {
         /// [`Limits::max_ids`](crate::Limits::max_ids).

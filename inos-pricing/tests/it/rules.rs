@@ -330,6 +330,24 @@ fn a_full_table_refuses_new_ids_until_old_ones_are_forgotten() {
     applied(&mut ledger, START + 1_001, pay);
 }
 
+/// Open holds that fill the table cannot even be released: their deadlines make room, and nothing else does.
+#[test]
+fn a_table_full_of_open_holds_waits_for_their_deadlines() {
+    let mut ledger = opened(Limits { max_ids: 4, max_expiries: 4, ..LIMITS });
+    let (filled, deadline) = (START + 1_001, START + 6_000);
+    for n in 5..9 {
+        applied(&mut ledger, filled, Transaction::hold(id_at(filled, n), ALICE, BOB, Credits(25), Millis(deadline)));
+    }
+    let release = |now| Transaction::release(id_at(now, 9), id_at(filled, 5));
+    let late = deadline - 1; // all ids are older than the watermark
+    assert_eq!(rejection(&mut ledger, late, release(late)), Rejection::IdTableFull { max_ids: 4 });
+    assert_eq!(counters(&ledger, ALICE), [0, 100, 100, 0]);
+    assert_eq!(rejection(&mut ledger, deadline, release(deadline)), Rejection::IdTableFull { max_ids: 4 });
+    assert_eq!(counters(&ledger, ALICE), [0, 0, 100, 0]);
+    let room = deadline + 1_001;
+    applied(&mut ledger, room, Transaction::transfer(id_at(room, 9), ALICE, BOB, Credits(100)));
+}
+
 /// A delayed copy of a rejected transaction stays rejected, although it would pass now.
 #[test]
 fn a_rejection_by_the_state_burns_the_id() {
