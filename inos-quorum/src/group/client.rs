@@ -81,7 +81,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     fn await_receipt(&mut self, id: OpId, sequence: u64) {
         self.pending.insert(sequence, id);
-        self.write_deadlines.push_back((self.now + self.config.write_timeout, sequence));
+        self.write_deadlines.push_back((self.now.saturating_add(self.config.write_timeout), sequence));
     }
 
     /// Applied and unapplied serials count alike, so the answer does not depend on how fast the group commits.

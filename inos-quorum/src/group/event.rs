@@ -172,12 +172,13 @@ pub enum MessageError {
     /// The sender is not another voter of this group.
     #[error("the sender is not another voter")]
     NotMember,
-    /// The frame exceeds `max_frame`: the sender is configured differently, or hostile.
-    #[error("a frame of {len} bytes exceeds {max}")]
+    /// The frame exceeds `max_frame`, or a delta in it the part of `max_frame` that is for deltas: the sender is
+    /// configured differently, or hostile.
+    #[error("a frame or delta of {len} bytes exceeds {max}")]
     TooLong {
-        /// Length of the frame.
+        /// Length of the frame or delta in bytes.
         len: usize,
-        /// The limit.
+        /// Its limit.
         max: usize,
     },
     /// The bytes do not have the form of a frame.
@@ -224,8 +225,8 @@ pub enum MessageError {
         /// The entry.
         sequence: u64,
     },
-    /// The frame contradicts what is committed, or claims a second primary in one epoch: a member broke the protocol
-    /// or lost its storage.
+    /// The frame contradicts what is committed or what this primary sent before, or claims a second primary in one
+    /// epoch: a member broke the protocol or lost its storage.
     #[error("the frame contradicts entry {sequence}")]
     Contradiction {
         /// The entry concerned, or 0 for the claim to be primary.

@@ -33,13 +33,15 @@ impl<N: Id, M: Machine> Group<N, M> {
         if epoch == self.hard.epoch && rival {
             return Err(MessageError::Contradiction { sequence: 0 });
         }
+        // What this primary sent before binds it like what is committed: it never changes its own log.
+        let settled = if epoch == self.hard.epoch { self.commit.max(self.verified) } else { self.commit };
         let agrees = self.log.epoch_at(prev.sequence) == Some(prev.epoch);
-        if !agrees && prev.sequence <= self.commit {
+        if !agrees && prev.sequence <= settled {
             return Err(MessageError::Contradiction { sequence: prev.sequence });
         }
         // All that can fail comes before the first change.
         let last_sequence = prev.sequence + u64::from(count);
-        let news = if agrees { self.read_news(prev.sequence, entries)? } else { Vec::new() };
+        let news = if agrees { self.read_news(prev.sequence, settled, entries)? } else { Vec::new() };
 
         self.follow(epoch, from);
         self.round_seen = self.round_seen.max(round);
@@ -61,19 +63,25 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(())
     }
 
-    /// The entries that the log does not hold yet, with their deltas decoded. `after` precedes the first of `entries`.
-    fn read_news(&self, after: u64, entries: Vec<Entry>) -> Result<News<M>, MessageError> {
+    /// The entries that the log does not hold yet, with their deltas decoded. `after` precedes the first of `entries`;
+    /// the log does not change up to `settled`.
+    fn read_news(&self, after: u64, settled: u64, entries: Vec<Entry>) -> Result<News<M>, MessageError> {
+        let max = self.max_delta_bytes();
         let mut news = Vec::new();
         for (sequence, entry) in (after + 1..).zip(entries) {
             if news.is_empty() {
                 match self.log.epoch_at(sequence) {
                     Some(epoch) if epoch == entry.epoch => continue,
-                    Some(_) if sequence <= self.commit => return Err(MessageError::Contradiction { sequence }),
+                    Some(_) if sequence <= settled => return Err(MessageError::Contradiction { sequence }),
                     _ => {}
                 }
             }
             let delta = match &entry.body {
                 Body::EpochStart => None,
+                // In a short envelope a longer one may arrive than this member could send on.
+                Body::Write { delta, .. } if delta.len() > max => {
+                    return Err(MessageError::TooLong { len: delta.len(), max });
+                }
                 Body::Write { delta, .. } => {
                     Some(M::decode(delta).map_err(|_| MessageError::Undecodable { sequence })?)
                 }
@@ -225,7 +233,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         let open = match peer.flow {
             Flow::Probe => true,
             Flow::Probing => false,
-            Flow::Stream => under_way < self.config.max_inflight_bytes,
+            Flow::Stream => under_way == 0 || under_way < self.config.max_inflight_bytes,
         };
         open && peer.next <= self.log.last().sequence
     }

@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 use std::sync::OnceLock;
 
-use inos_quorum::{Config, GroupId, MessageError};
+use inos_quorum::{Config, GroupId, MessageError, WriteError};
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,6 +22,39 @@ use crate::{
 pub(crate) fn mend(frame: &mut [u8]) {
     let (body, sum) = frame.split_last_chunk_mut::<8>().expect("a frame is longer than its checksum");
     *sum = xxh3_64(body).to_le_bytes();
+}
+
+/// A frame of `kind` as voter `from` of a new group would address it to voter `to`, with a body of its own making.
+pub(crate) fn forge(config: &Config, [from, to, voters]: [usize; 3], kind: u8, words: &[u64], tail: &[u8]) -> Vec<u8> {
+    let mut sender = found(config, from, voters);
+    sender.handle_timeout(Duration::from_secs(1));
+    sender.handle_timeout(Duration::from_secs(3));
+    let mut frame = Vec::new();
+    while sender.poll_transmit(&mut frame) != Some(to as u64) {}
+    frame.truncate(45);
+    frame[3] = kind;
+    words.iter().for_each(|word| frame.extend(word.to_le_bytes()));
+    frame.extend(tail);
+    frame.extend([0; 8]);
+    mend(&mut frame);
+    frame
+}
+
+/// The end of an append: these entries, each an epoch and the delta of a write, or the start of the epoch.
+fn entries(list: &[(u64, Option<usize>)]) -> Vec<u8> {
+    let mut out = u32::try_from(list.len()).expect("few").to_le_bytes().to_vec();
+    for (serial, &(epoch, ballast)) in list.iter().enumerate() {
+        out.extend(epoch.to_le_bytes());
+        out.push(u8::from(ballast.is_some()));
+        if let Some(ballast) = ballast {
+            out.extend(1_u128.to_le_bytes());
+            out.extend((serial as u64).to_le_bytes());
+            out.extend(u32::try_from(8 + ballast).expect("short").to_le_bytes());
+            out.extend([0; 8]);
+            out.resize(out.len() + ballast, 0xda);
+        }
+    }
+    out
 }
 
 /// Members of a group of three after an eventful life, and frames of all kinds that they sent.
@@ -83,6 +116,63 @@ fn exercise(mut member: Member) {
         let _ = member.read_index(now);
         now = member.poll_timeout().expect("always").max(now);
         member.handle_timeout(now);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Lie {
+    from: usize,
+    kind: u8,
+    words: [u64; 5],
+    list: Vec<(u64, Option<usize>)>,
+    wait: Duration,
+}
+
+fn lie() -> impl Strategy<Value = Lie> {
+    let word = || prop_oneof![3 => Just(0), 9 => 0..6_u64, 1 => Just(u64::MAX), 1 => Just(1 << 32)];
+    let epoch = prop_oneof![9 => 1..4_u64, 1 => any::<u64>()];
+    let entry = (1..4_u64, prop::option::weighted(0.3, prop_oneof![3 => 0..20_usize, 1 => 700..880_usize]));
+    let list = prop::collection::vec(entry, 0..5).prop_map(|mut list| {
+        list.sort_unstable();
+        list
+    });
+    let words = (epoch, prop::array::uniform4(word())).prop_map(|(epoch, [a, b, c, d])| [epoch, a, b, c, d]);
+    let wait = prop_oneof![Just(0), 0..100_u64, 1000..2000_u64].prop_map(Duration::from_millis);
+    (prop_oneof![Just(0_usize), Just(2)], prop_oneof![1..7_u8, Just(5)], words, list, wait)
+        .prop_map(|(from, kind, words, list, wait)| Lie { from, kind, words, list, wait })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+    /// One member lies in a whole series of frames, of the small numbers that an honest run would have.
+    #[test]
+    fn a_series_of_lies_never_panics(lies in prop::collection::vec(lie(), 1..40), durable: bool) {
+        let config = if durable { config(1000) } else { volatile() };
+        let config = Config { max_frame: 1024, ..config };
+        let mut member = found(&config, 1, 3);
+        let (mut now, mut buffer) = (Duration::from_secs(1), Vec::new());
+        for Lie { from, kind, words, list, wait } in lies {
+            now += wait;
+            member.handle_timeout(now);
+            let (words, tail) = match kind {
+                1 | 3 => (&words[..3], vec![]),
+                2 => (&words[..2], vec![1]),
+                4 => (&words[..1], vec![1]),
+                5 => (&words[..5], entries(&list)),
+                _ if list.is_empty() => (&words[..3], vec![0]),
+                _ => (&words[..3], [&[1][..], &[words[3], words[4], words[0]].map(u64::to_le_bytes).concat()].concat()),
+            };
+            let _ = member.handle_message(now, from as u64, &forge(&config, [from, 1, 3], kind, words, &tail));
+            let _ = member.write(now, op(now.as_secs()), Delta { value: 1, ballast: 500 });
+            let _ = member.read_index(now);
+            while let Some(token) = member.poll_persist(&mut buffer) {
+                member.persisted(now, token);
+            }
+            let frames = (0..1000).take_while(|_| member.poll_transmit(&mut buffer).is_some()).count();
+            prop_assert!(frames < 1000, "it sends without end");
+            while member.poll_event().is_some() {}
+        }
     }
 }
 
@@ -226,4 +316,42 @@ fn members_started_with_other_voters_do_not_talk() {
     let mut five = found(&config, 1, 5);
     assert_eq!(five.handle_message(Duration::from_secs(3), 0, &frame), Err(MessageError::OtherVoters));
     assert_eq!(found(&config, 1, 3).handle_message(Duration::from_secs(3), 0, &frame), Ok(()));
+}
+
+#[test]
+fn a_primary_that_takes_back_what_it_sent_is_refused() {
+    let config = volatile();
+    let mut member = found(&config, 1, 3);
+    let now = Duration::from_secs(3);
+    let append = |commit, list: &[(u64, Option<usize>)]| {
+        // Epoch; the entry before: epoch, sequence; commit; round.
+        forge(&config, [0, 1, 3], 5, &[2, 0, 0, commit, 1], &entries(list))
+    };
+    assert_eq!(member.handle_message(now, 0, &append(0, &[(2, None), (2, Some(0)), (2, Some(0))])), Ok(()));
+    // Another entry in the same epoch and place, and a commit of what stood after it.
+    let lie = append(3, &[(1, None)]);
+    let before = member.last();
+    assert_eq!(member.handle_message(now, 0, &lie), Err(MessageError::Contradiction { sequence: 1 }));
+    assert_eq!(member.last(), before);
+}
+
+#[test]
+fn a_delta_beyond_the_limit_never_enters_a_log() {
+    let config = Config { max_frame: 1024, ..volatile() };
+    let mut author = found(&config, 0, 1);
+    let now = Duration::from_secs(3);
+    author.handle_timeout(now);
+    author.handle_timeout(now + Duration::from_secs(1));
+    let Err(WriteError::TooLarge { max, .. }) = author.write(now, op(1), Delta { value: 0, ballast: 1024 }) else {
+        panic!("the delta is too large");
+    };
+    // Ids shorter than 64 bytes leave room for a longer delta in a frame than a member itself would send.
+    let append = |len: usize| forge(&config, [0, 1, 3], 5, &[2, 0, 0, 0, 1], &entries(&[(2, Some(len - 8))]));
+    let mut member = found(&config, 1, 3);
+    assert!(append(max + 1).len() <= config.max_frame);
+    let refused = member.handle_message(now, 0, &append(max + 1));
+    assert_eq!(refused, Err(MessageError::TooLong { len: max + 1, max }));
+    assert_eq!(member.last().sequence, 0);
+    assert_eq!(member.handle_message(now, 0, &append(max)), Ok(()));
+    assert_eq!(member.last().sequence, 1);
 }

@@ -136,3 +136,25 @@ fn reads_and_events_are_limited() {
     assert_eq!(refused, Err(full(Limit::Events, 1)));
     assert_eq!(member.read_index(now), Err(ReadError::Full { limit: Limit::Events }));
 }
+
+#[test]
+fn a_write_timeout_may_be_endless() {
+    let config = Config { write_timeout: Duration::MAX, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    net.isolate(&[primary]);
+    net.write(primary, op(1)).expect("taken");
+    net.pass(Duration::from_secs(3));
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::Unknown, None)]);
+}
+
+#[test]
+fn one_frame_is_always_under_way() {
+    let config = Config { max_inflight_bytes: 0, max_frame: 1024, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let now = net.now;
+    for serial in 1..=5 {
+        net.member(primary).write(now, op(serial), Delta { value: serial, ballast: 700 }).expect("taken");
+    }
+    net.settle();
+    assert_eq!(net.receipts(primary, op(5)), [(Stage::Committed, Some(5))]);
+}
