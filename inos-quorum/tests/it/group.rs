@@ -9,6 +9,7 @@ use core::time::Duration;
 use inos_quorum::{Actor, Boot, Config, Event, Lsn, MessageError, Read, ReadError, Role, Stage, WriteError};
 
 use crate::{
+    frames::forge,
     net::{Net, found, op},
     sim::{Delta, Member, config, value, volatile},
 };
@@ -180,6 +181,44 @@ fn a_minority_commits_nothing() {
     for node in 0..5 {
         assert_eq!(net.values(node), [value(op(2))], "member {node}");
     }
+}
+
+/// Pre-votes spare such requests, and do not rule them out: the log of the voter may have grown since.
+#[test]
+fn no_vote_goes_to_a_lesser_log() {
+    let config = volatile();
+    let (mut net, primary) = Net::elected(3, &config);
+    for serial in 1..=3 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    // A second epoch at the end of the log.
+    net.members[primary] = None;
+    let voter = net.elect();
+    let candidate = (0..3).find(|&node| node != voter && node != primary).expect("the third");
+    let own = net.member(voter).last();
+    assert!(own.epoch > 1 && own.sequence == 5, "{own:?}");
+    net.isolate(&[voter]);
+    net.pass(5 * SECOND);
+    // It has given up being primary, voted for nobody in this later epoch, and owes nobody loyalty.
+    let epoch = net.member(voter).epoch() + 1;
+    let now = net.now;
+    let member = net.member(voter).clone();
+    let voted = |last: Lsn| {
+        let mut member = member.clone();
+        let mut frame = forge(&config, [candidate, voter, 3], 3, &[epoch, last.epoch, last.sequence], &[]);
+        member.handle_message(now, candidate as u64, &frame).expect("an honest frame");
+        assert_eq!(member.epoch(), epoch, "a later epoch is adopted, vote or not");
+        while member.poll_transmit(&mut frame) != Some(candidate as u64) {}
+        assert_eq!(frame[3], 4, "a vote reply");
+        frame[frame.len() - 9] == 1
+    };
+    let Lsn { epoch: last, sequence } = own;
+    assert!(!voted(Lsn { epoch: last, sequence: sequence - 1 }), "shorter");
+    assert!(!voted(Lsn { epoch: last - 1, sequence: sequence + 100 }), "longer, but of an earlier epoch");
+    assert!(!voted(Lsn::default()), "empty");
+    assert!(voted(own), "equal");
+    assert!(voted(Lsn { epoch: last, sequence: sequence + 1 }), "longer");
+    assert!(voted(Lsn { epoch: last + 1, sequence: 1 }), "of a later epoch");
 }
 
 /// Figure 8 of Ongaro and Ousterhout 2014: a copy at a majority does not commit an entry of an earlier epoch.
