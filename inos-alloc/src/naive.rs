@@ -29,7 +29,6 @@ struct Booking<N, R> {
     resource: R,
     node: N,
     seq: u64,
-    load_permille: u32,
     need: Capacity,
     deadline: Duration,
 }
@@ -239,7 +238,11 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     }
 
     fn effective(&self, node: &Node<N>) -> u32 {
-        let booked: u32 = self.booked(node).map(|booking| booking.load_permille).sum();
+        // A share of what the node has now; all of it when it cannot hold that any more.
+        let share = |booking: &Booking<N, R>| {
+            added_permille(booking.need, node.spec.capacity).map_or(1000, |share| share.min(1000))
+        };
+        let booked: u32 = self.booked(node).map(share).sum();
         node.report.map_or(0, |report| u32::from(report.load.value())) + booked
     }
 
@@ -268,9 +271,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     fn book(&mut self, resource: R, picks: &[(N, bool)], need: Capacity) {
         let deadline = self.now.saturating_add(self.config.booking_ttl);
         for &(id, _) in picks {
-            let Some(node) = self.nodes.iter().find(|node| node.spec.id == id) else { continue };
-            let load_permille = added_permille(need, node.spec.capacity).unwrap_or(0);
-            self.bookings.push(Booking { resource, node: id, seq: self.seq, load_permille, need, deadline });
+            self.bookings.push(Booking { resource, node: id, seq: self.seq, need, deadline });
         }
     }
 

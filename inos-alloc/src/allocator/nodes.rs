@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::id::{Id, seeded_hash};
+use crate::scheme::added_permille;
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
 use crate::units::{Capacity, Permille, RegionId, Requirements, ZoneId};
 
@@ -13,6 +14,8 @@ pub(super) type Zone = (RegionId, ZoneId);
 
 /// Order of the nodes of a zone: effective load, tie hash, slot.
 pub(super) type LoadKey = (u32, u64, u32);
+
+const FULL_PERMILLE: u32 = 1000;
 
 /// Load of a placement that no report has counted yet.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,17 @@ impl<N, R> Node<N, R> {
     /// What is free when the bookings are counted, whatever was reported never more than there is.
     pub(super) fn free(&self) -> Capacity {
         self.available.unwrap_or(Capacity::UNLIMITED).min(self.spec.capacity).saturating_sub(self.booked)
+    }
+
+    /// What is booked is a share of the capacity: of another one it is another share. A booking that the node cannot hold
+    /// any more counts as all of it.
+    fn book_anew(&mut self) {
+        self.booked_permille = 0;
+        for booking in self.bookings.values_mut() {
+            let share = added_permille(booking.need, self.spec.capacity).unwrap_or(FULL_PERMILLE);
+            booking.load_permille = share.min(FULL_PERMILLE);
+            self.booked_permille = self.booked_permille.saturating_add(booking.load_permille);
+        }
     }
 
     pub(super) fn zone(&self) -> Zone {
@@ -172,7 +186,11 @@ impl<N: Id, R: Id> NodeTable<N, R> {
         if node.healthy {
             self.unlink(index);
             if let Some(node) = self.slots[slot_index(index)].node.as_mut() {
+                let capacity_changed = node.spec.capacity != spec.capacity;
                 node.spec = spec;
+                if capacity_changed {
+                    node.book_anew();
+                }
             }
         } else {
             // It comes back with nothing: handles to what it was must not reach it.

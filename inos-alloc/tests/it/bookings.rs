@@ -1,8 +1,8 @@
 //! Goal: what was placed counts at once, once, and not for ever. Method: one story per rule, with figures by hand.
 
-use crate::support::{MIB, T0, blob, block, effective, load_report, mesh};
+use crate::support::{MIB, T0, blob, block, effective, load_report, mesh, node};
 use core::time::Duration;
-use inos_alloc::{Policy, ReportError, Temperature};
+use inos_alloc::{Policy, ReportError, Requirements, Temperature};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -94,4 +94,27 @@ fn pieces_beyond_the_booking_are_booked() {
     assert!(nodes.iter().all(|&node| effective(&mesh, node) == 12));
     mesh.report(nodes[0], load_report(12, placed.seq), T0).unwrap();
     assert_eq!(effective(&mesh, nodes[0]), 12);
+}
+
+#[test]
+fn another_capacity_makes_another_share() {
+    let (mut mesh, nodes) = mesh(1, 1000 * MIB);
+    let placed = mesh.allocate(1, &block(400 * MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    assert_eq!(effective(&mesh, nodes[0]), 400);
+    // 400 of 500 MiB: at 80 % not even a floor is filled with it.
+    assert_eq!(mesh.upsert(node(0, 0, 0, 500 * MIB)), nodes[0]);
+    assert_eq!(effective(&mesh, nodes[0]), 800);
+    assert!(mesh.allocate(2, &block(40 * MIB, Temperature::Cold), &Policy::default(), T0).is_err());
+    assert_eq!(mesh.usable(&Requirements::default()), 0);
+    // More than it has.
+    mesh.upsert(node(0, 0, 0, 0));
+    assert_eq!(effective(&mesh, nodes[0]), 1000);
+    mesh.upsert(node(0, 0, 0, 4000 * MIB));
+    assert_eq!((effective(&mesh, nodes[0]), mesh.usable(&Requirements::default())), (100, 1));
+    // Counted by the node or released, nothing of it is left.
+    let mut released = mesh.clone();
+    assert!(released.release(&1));
+    assert_eq!(effective(&released, nodes[0]), 0);
+    mesh.report(nodes[0], load_report(100, placed.seq), T0).unwrap();
+    assert_eq!((effective(&mesh, nodes[0]), mesh.next_deadline()), (100, None));
 }

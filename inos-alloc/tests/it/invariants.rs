@@ -98,10 +98,7 @@ proptest! {
             let before = loads(&mesh);
             match step {
                 Step::Join { id, region, zone, gpu, bytes } => {
-                    // A healthy node would change its capacity under its bookings: the differential test does that.
-                    if mesh.lookup(&id).is_none_or(|node| !mesh.is_healthy(node)) {
-                        mesh.upsert(node_spec(id, region, zone, gpu, bytes));
-                    }
+                    mesh.upsert(node_spec(id, region, zone, gpu, bytes));
                 }
                 Step::Report { id, load, counted, last_mile_ms, free } => {
                     let Some(node) = mesh.lookup(&id) else { continue };
