@@ -43,6 +43,8 @@ struct Member {
 struct Resource {
     spec: ResourceSpec,
     near: Option<RegionId>,
+    /// Where its order among equal nodes starts.
+    rotation: u64,
     want: u32,
     floor: u32,
     /// The primary first; never empty.
@@ -112,8 +114,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// A node joins, or changes what it is. O(log n).
     ///
-    /// A node that is known and healthy keeps its handle, load and replicas. One that had failed comes back empty, under
-    /// a new handle. Until its first report a node counts as idle, with all of its capacity free.
+    /// A node that is known and healthy keeps its handle, replicas and reported load; what is booked on it becomes a share
+    /// of the capacity it has now, O(b) more for its `b` bookings when that changed. One that had failed comes back empty,
+    /// under a new handle. Until its first report a node counts as idle, with all of its capacity free.
     ///
     /// # Panics
     ///
@@ -233,7 +236,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Chooses the nodes of a resource and books its load on them at once.
     ///
     /// O((g + k) log n) for a count of `k` over `z` zones plus O(k z), where `g` is the number of nodes passed over because
-    /// they lack a capability or the room. Classes that go by latency look at every node below half load.
+    /// they lack a capability or the room. A blob that is cut up needs more of each node when fewer can take it: then nodes
+    /// are counted again, at most `k` times. Classes that go by latency look at every node below half load.
     ///
     /// # Errors
     ///
@@ -254,25 +258,21 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         self.advance(now);
         let target = replica_target(spec, &policy.tiers);
-        let request = Request {
-            spec,
-            near: policy.near,
-            rotation: self.rotation(resource),
-            want: target.want,
-            floor: target.floor,
-            members: &[],
-        };
+        let rotation = seeded_hash(!self.config.seed, resource.to_bytes().as_ref());
+        let request =
+            Request { spec, near: policy.near, rotation, want: target.want, floor: target.floor, members: &[] };
         let selection = self.select(&request);
         if selection.picks.is_empty() {
             return Err(AllocateError::NoUsableNode { want: target.want, healthy: self.nodes.healthy_count() });
         }
         let mut members = self.to_members(&selection.picks, selection.need);
-        self.primary_first(&mut members, policy.near, request.rotation);
+        self.primary_first(&mut members, policy.near, rotation);
         self.seq += 1;
         self.book_all(resource, &selection.picks, selection.need);
         let placed = Resource {
             spec: *spec,
             near: policy.near,
+            rotation,
             want: target.want,
             floor: target.floor,
             members,
@@ -336,10 +336,6 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let load_permille = booking.load_permille;
             self.expired.push_back(ExpiredBooking { resource: booking.resource, node, seq, load_permille });
         }
-    }
-
-    fn rotation(&self, resource: R) -> u64 {
-        seeded_hash(!self.config.seed, resource.to_bytes().as_ref())
     }
 
     fn to_members(&self, picks: &[Pick], need: Capacity) -> Vec<Member> {

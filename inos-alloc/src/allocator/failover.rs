@@ -19,7 +19,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Nodes failed together. Every resource they carried loses them, gets another primary if it lost that, recruits up
-    /// to the count it deserves, and each lost piece gets a new node under the rules of
+    /// to the count it deserves, and each lost piece gets a new node under the limits of
     /// [`Allocator::place_chunks`] and [`Allocator::place_stripe`]. The decisions are made and booked when this returns.
     ///
     /// Nothing is sent to a node of this call or of an earlier one; tell of nodes that fail together in one call, so that
@@ -56,8 +56,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     fn repair(&mut self, damage: Damage<R>) -> Option<Repair<R>> {
         let Damage { resource, primary, lost, remaining, unrecoverable } = damage;
-        let rotation = self.rotation(resource);
         let placed = self.resources.get(&resource)?;
+        let rotation = placed.rotation;
         let request = Request {
             spec: &placed.spec,
             near: placed.near,

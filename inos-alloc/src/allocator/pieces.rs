@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::nodes::Zone;
 use super::{Allocator, Member, Resource, count_u32};
 use crate::error::PlaceError;
-use crate::id::Id;
+use crate::id::{Id, seeded_hash};
 use crate::placement::{ChunkPlacement, StripePlacement, Tolerance};
 use crate::policy::{ALLOCATE_MAX, Policy, ROUTE_MAX};
 use crate::scheme::added_permille;
@@ -57,6 +57,8 @@ pub(super) struct Seat {
     pub(super) pieces: u64,
     /// Most pieces it has room for.
     pub(super) room: u64,
+    load_permille: u32,
+    /// Hash of node and resource.
     tie: u64,
 }
 
@@ -75,9 +77,10 @@ impl Board {
         self.by_node.get(&node).copied()
     }
 
-    /// Order among seats that are equal otherwise.
-    pub(super) fn rank(&self, seat: usize) -> (u64, usize) {
-        (self.seats[seat].tie, seat)
+    /// Order among seats that are equal otherwise: the least loaded, then by hash. Were the hash the same for every
+    /// resource, the same nodes would get what does not divide evenly of all of them.
+    pub(super) fn rank(&self, seat: usize) -> (u32, u64, usize) {
+        (self.seats[seat].load_permille, self.seats[seat].tie, seat)
     }
 
     /// What a seat may hold before others come first: 5 % above the mean when `more` pieces are placed, rounded up.
@@ -85,6 +88,24 @@ impl Board {
         let total = self.seats.iter().map(|seat| seat.pieces).fold(more, u64::saturating_add);
         let seats = u64::try_from(self.seats.len()).unwrap_or(u64::MAX);
         total.saturating_mul(21).div_ceil(seats.saturating_mul(20).max(1))
+    }
+
+    /// Pieces that a seat still has room for.
+    fn free(&self, seat: usize) -> u64 {
+        self.seats[seat].room.saturating_sub(self.seats[seat].pieces)
+    }
+
+    /// Most copies of `chunks` chunks that the seats have room for, one copy of a chunk in each.
+    fn room_for_copies(&self, chunks: u64) -> u64 {
+        (0..self.seats.len()).map(|seat| self.free(seat).min(chunks)).fold(0, u64::saturating_add)
+    }
+
+    /// How many copies of the next of `left` chunks must go to seats with room for all `left`, so that the others have room:
+    /// what such a seat does not take now it has no second chance to take.
+    fn forced(&self, left: u64, copies: u32) -> u64 {
+        let roomy = (0..self.seats.len()).filter(|&seat| self.free(seat) >= left).count();
+        let spare = self.room_for_copies(left).saturating_sub(left.saturating_mul(u64::from(copies)));
+        u64::try_from(roomy).unwrap_or(u64::MAX).saturating_sub(spare)
     }
 
     /// How many of the holders are in each seat, zone and region; holders without a seat are left out.
@@ -237,15 +258,23 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let placed = self.resources.get(resource).ok_or(PlaceError::UnknownResource)?;
         let per_chunk = copies.min(count_u32(placed.members.len()));
         let mut board = self.board(placed);
+        let pieces = chunks.saturating_mul(u64::from(per_chunk));
+        let room = board.room_for_copies(chunks);
+        if room < pieces {
+            return Err(PlaceError::NoRoom { pieces, room });
+        }
         let mut holders = Vec::new();
         let mut tolerance: Option<Tolerance> = None;
-        for _ in 0..chunks {
+        for left in (1..=chunks).rev() {
             let mut tally = Tally::new(&board);
-            for _ in 0..per_chunk {
-                let Some(seat) = next_chunk_seat(&board, &tally) else {
-                    let room = u64::try_from(holders.len()).unwrap_or(u64::MAX);
-                    return Err(PlaceError::NoRoom { pieces: chunks.saturating_mul(u64::from(per_chunk)), room });
+            let mut forced = board.forced(left, per_chunk);
+            for copies_left in (1..=per_chunk).rev() {
+                let Some(seat) =
+                    next_chunk_seat(&board, &tally, if forced >= u64::from(copies_left) { left } else { 1 })
+                else {
+                    unreachable!("room for all chunks is room for each of them");
                 };
+                forced -= u64::from(forced > 0 && board.free(seat) >= left);
                 tally.add(&board, seat);
                 board.seats[seat].pieces += 1;
                 holders.push(board.seats[seat].node);
@@ -370,7 +399,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 zone,
                 pieces: member.pieces,
                 room: self.room(placed, member),
-                tie: node.tie,
+                load_permille: node.effective_permille(),
+                tie: seeded_hash(placed.rotation, &node.tie.to_le_bytes()),
             });
         }
         let by_node = seats.iter().enumerate().map(|(seat, taken)| (taken.node, seat)).collect();
@@ -455,8 +485,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
 /// The seat for the next copy of a chunk: of those with the fewest pieces the one in the region, then the zone, that has
 /// the fewest copies of the chunk; among these where the most seats are still at that count, so that none is left over.
-fn next_chunk_seat(board: &Board, tally: &Tally) -> Option<usize> {
-    let open = |seat: usize| tally.seats[seat] == 0 && board.seats[seat].pieces < board.seats[seat].room;
+/// Only seats with room for `at_least` pieces.
+fn next_chunk_seat(board: &Board, tally: &Tally, at_least: u64) -> Option<usize> {
+    let open = |seat: usize| tally.seats[seat] == 0 && board.free(seat) >= at_least;
     let level = (0..board.seats.len()).filter(|&seat| open(seat)).map(|seat| board.seats[seat].pieces).min()?;
     let at_level = |seat: &usize| open(*seat) && board.seats[*seat].pieces == level;
     let mut left_in_region = vec![0u32; board.region_count];

@@ -192,3 +192,33 @@ fn survivors_without_room_leave_a_piece_unplaced() {
     assert_eq!(repair.achieved.nodes, 3);
     assert!(nodes[2..].iter().all(|&node| effective(&mesh, node) < 500));
 }
+
+#[test]
+fn the_limits_hold_wave_after_wave() {
+    // Ten times 5 % of the nodes, and as many join. 21 stripes are on 300 nodes of 480, and stay level on 300.
+    let (mut mesh, mut nodes) = mesh(480, 10 * GIB);
+    assert_eq!(mesh.allocate(1, &blob(2 * GIB), &policy(), T0).unwrap().granted, 300);
+    for number in 0..21 {
+        let _ = mesh.place_stripe(&1, number, 100, 20, &policy(), T0).unwrap();
+    }
+    let mut next_id = 480;
+    for wave in 0..10 {
+        let dead: Vec<NodeRef> = (0..24).map(|n| nodes.swap_remove((wave * 37 + n * 101) % nodes.len())).collect();
+        for &lost in &dead {
+            let spec = *mesh.node(lost).unwrap();
+            nodes.push(mesh.upsert(inos_alloc::NodeSpec { id: next_id, ..spec }));
+            next_id += 1;
+        }
+        let repair = &mesh.nodes_failed(&dead, T0).repairs[0];
+        assert_eq!((repair.granted, repair.unrecoverable), (300, 0), "wave {wave}");
+        assert_eq!((repair.achieved.nodes, repair.achieved.regions), (20, 1), "wave {wave}");
+        assert!(repair.achieved.zones >= 1);
+        let stripes = check_stripes(&mesh, 1, 21);
+        for stripe in &stripes {
+            assert!(tally(stripe.iter().map(|&node| zone_of(&mesh, node))).values().all(|&count| count <= 20));
+            assert!(tally(stripe.iter().map(|&node| zone_of(&mesh, node).0)).values().all(|&count| count <= 20));
+        }
+        let shares = tally(stripes.into_iter().flatten());
+        assert!(shares.len() == 300 && shares.values().all(|share| (7..=9).contains(share)), "{shares:?}");
+    }
+}

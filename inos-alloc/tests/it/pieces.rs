@@ -1,10 +1,10 @@
 //! Goal: pieces are balanced and as far apart as the nodes allow. Method: the promised figures at full size, laws over
 //! random meshes, and tolerances checked by losing everything that may be lost.
 
-use crate::support::{GIB, MIB, T0, blob, effective, mesh, node, tally, zone_of};
+use crate::support::{GIB, MIB, T0, blob, effective, load_report, mesh, node, tally, zone_of};
 use inos_alloc::{
-    Allocator, Ceiling, Config, MAX_PIECES, NodeRef, PlaceError, Policy, Scheme, StripePlacement, Tiers, Tolerance,
-    scheme,
+    Allocator, Capacity, Ceiling, Config, MAX_PIECES, NodeRef, NodeReport, PlaceError, Policy, Scheme, StripePlacement,
+    Tiers, Tolerance, scheme,
 };
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -117,6 +117,61 @@ fn a_limit_holds_against_the_even_spread() {
         let stripe = mesh.place_stripe(&1, number, 10, 2, &policy(), T0).unwrap();
         assert!(tally(stripe.nodes.iter().map(|&node| zone_of(&mesh, node).0)).values().all(|&count| count == 2));
     }
+}
+
+#[test]
+fn what_does_not_divide_evenly_goes_to_other_nodes_each_time() {
+    // One chunk on five of ten equal nodes, 200 times: 100 each, with a standard deviation of 7.
+    let (mut mesh, nodes) = mesh(10, 1000 * GIB);
+    let mut holders = Vec::new();
+    for resource in 0..200 {
+        let _ = mesh.allocate(resource, &blob(MIB), &policy(), T0).unwrap();
+        holders.extend(mesh.place_chunks(&resource, 1, 5, &policy(), T0).unwrap().holders);
+    }
+    let shares = tally(holders);
+    assert!(nodes.iter().all(|node| (70..=130).contains(&shares[node])), "{shares:?}");
+    // The same for the one stripe of a blob on 60 of a hundred nodes.
+    let (mut mesh, nodes) = self::mesh(100, 1000 * GIB);
+    let mut holders = Vec::new();
+    for resource in 0..100 {
+        let _ = mesh.allocate(resource, &blob(100 * MIB), &policy(), T0).unwrap();
+        holders.extend(mesh.place_stripe(&resource, 0, 50, 10, &policy(), T0).unwrap().nodes);
+    }
+    let shares = tally(holders);
+    assert!(nodes.iter().all(|node| (40..=80).contains(&shares[node])), "{shares:?}");
+}
+
+#[test]
+fn extra_pieces_go_to_the_least_loaded() {
+    let (mut mesh, nodes) = mesh(6, 1000 * MIB);
+    let placed = mesh.allocate(1, &blob(MIB), &policy(), T0).unwrap();
+    for (&node, load) in nodes.iter().zip([30, 20, 70, 10, 60, 40]) {
+        mesh.report(node, load_report(load, placed.seq), T0).unwrap();
+    }
+    let chunk = mesh.place_chunks(&1, 1, 5, &policy(), T0).unwrap();
+    assert!(!chunk.holders.contains(&nodes[2]));
+}
+
+#[test]
+fn chunks_are_refused_only_when_no_choice_has_room() {
+    // Rooms of 6, 6, 14 and 14 chunks: sum of min(room, chunks) is 3 x chunks up to 12. Filled evenly from below, the
+    // small nodes would be full after eight chunks, and two nodes cannot take three copies.
+    let (mut mesh, nodes) = mesh(4, 1000 * MIB);
+    let _ = mesh.allocate(1, &blob(4 * MIB), &policy(), T0).unwrap();
+    for (&node, free) in nodes.iter().zip([6, 6, 14, 14]) {
+        let available = Capacity { bytes: free * MIB, ..Capacity::UNLIMITED };
+        mesh.report(node, NodeReport { available, ..load_report(100, 0) }, T0).unwrap();
+    }
+    for chunks in 1..=12 {
+        let placed = mesh.clone().place_chunks(&1, chunks, 3, &policy(), T0).unwrap();
+        let shares = tally(placed.holders.iter().copied());
+        assert!(nodes.iter().zip([6, 6, 14, 14]).all(|(node, room)| shares.get(node).is_none_or(|&n| n <= room)));
+        for chunk in 0..chunks {
+            assert_eq!(tally(placed.holders_of(chunk).iter().copied()).len(), 3);
+        }
+    }
+    let refused = mesh.place_chunks(&1, 13, 3, &policy(), T0);
+    assert_eq!(refused, Err(PlaceError::NoRoom { pieces: 39, room: 38 }));
 }
 
 #[test]
