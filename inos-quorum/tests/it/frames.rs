@@ -41,7 +41,7 @@ pub(crate) fn forge(config: &Config, [from, to, voters]: [usize; 3], kind: u8, w
 }
 
 /// The end of an append: these entries, each an epoch and the delta of a write, or the start of the epoch.
-fn entries(list: &[(u64, Option<usize>)]) -> Vec<u8> {
+pub(crate) fn entries(list: &[(u64, Option<usize>)]) -> Vec<u8> {
     let mut out = u32::try_from(list.len()).expect("few").to_le_bytes().to_vec();
     for (serial, &(epoch, ballast)) in list.iter().enumerate() {
         out.extend(epoch.to_le_bytes());

@@ -9,6 +9,7 @@ use core::time::Duration;
 use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Role, Stage};
 
 use crate::{
+    frames::{entries, forge},
     net::{Net, found, op},
     sim::{Delta, Member, config, value, volatile},
 };
@@ -169,6 +170,35 @@ fn unsynced_copies_do_not_count() {
     net.write(primary, op(1)).expect("taken");
     net.pass(SECOND / 4);
     assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None)]);
+}
+
+#[test]
+fn a_stored_entry_that_was_replaced_does_not_vouch_for_its_successor() {
+    let config = config(1000);
+    let mut member = found(&config, 1, 3);
+    let now = 3 * SECOND;
+    let append = |member: &mut Member, from: usize, epoch: u64| {
+        let list = entries(&[(epoch, None), (epoch, Some(0))]);
+        let frame = forge(&config, [from, 1, 3], 5, &[epoch, 0, 0, 0, 1], &list);
+        member.handle_message(now, from as u64, &frame).expect("an honest frame");
+        let mut record = Vec::new();
+        core::iter::from_fn(|| Some((member.poll_persist(&mut record)?, record[3]))).collect::<Vec<_>>()
+    };
+    append(&mut member, 0, 2);
+    let records = append(&mut member, 2, 3);
+    let [(hard, 2), (_, 3), (last, 4)] = records[..] else { panic!("hard state, truncate, append: {records:?}") };
+    // The entries of epoch 2 are durable now, those of epoch 3 in their place are not.
+    member.persisted(now, hard);
+    let beat = forge(&config, [2, 1, 3], 5, &[3, 3, 2, 0, 2], &entries(&[]));
+    let mut reply = Vec::new();
+    let mut matched = |member: &mut Member| {
+        assert_eq!((member.poll_transmit(&mut reply), reply[3]), (Some(2), 6), "an answer to the append");
+        u64::from_le_bytes(reply[53..61].try_into().expect("eight bytes"))
+    };
+    member.handle_message(now, 2, &beat).expect("an honest frame");
+    assert_eq!(matched(&mut member), 0);
+    member.persisted(now, last);
+    assert_eq!(matched(&mut member), 2);
 }
 
 #[test]
