@@ -276,6 +276,32 @@ fn runs_and_classes_share_the_chunks() {
     }
 }
 
+/// Whoever gets a block by a number it knew before the block was let go sees what was written, pinned or claimed.
+#[test]
+fn letting_go_shows_what_was_written() {
+    model(3, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let mut block = ours.alloc(1).expect("room");
+        let handle = block.handle();
+        let thread = thread::spawn(move || {
+            let mut byte = [5];
+            if let Ok(pin) = theirs.resolve(handle) {
+                pin.read_at(0, &mut byte).expect("in range");
+            }
+            assert_eq!(byte, [5]);
+            if let Ok(mut block) = theirs.claim_handle(handle) {
+                block.write_at(0, &[6]).expect("in range");
+            }
+        });
+        block.write_at(0, &[5]).expect("in range");
+        assert_eq!(block.into_handle(), handle);
+        thread.join().expect("no panic");
+        drop(ours.claim_handle(handle));
+        assert_eq!(ours.largest_free(), ours.max_block_len());
+    });
+}
+
 /// Two threads want a granule each of the only chunk left, which has two: neither is told that there is none, whoever
 /// cuts the chunk while the other looks.
 #[test]
