@@ -109,8 +109,8 @@ pub fn run(options: &Options, progress: Progress) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Which nodes each wave kills: the same number in each but for rounding, chosen by the seed, each node once. The first
-/// wave takes the primary of the manifest's group with it, so that a failover is always part of the run.
+/// Which nodes each wave kills: the same number in each but for rounding, chosen by the seed, each node once. The
+/// first to die is the primary of the manifest's group, so that a failover is part of every run that kills any.
 fn waves(options: &Options, council: &Council) -> Vec<BTreeSet<u32>> {
     let mut nodes: Vec<u32> = (0..options.nodes).collect();
     Rng::new(options.seed, "waves").shuffle(&mut nodes);
