@@ -125,3 +125,8 @@ pub use manifest::{Limits, Location, MAX_PIECES, Manifest, ManifestError, PAGE_B
 pub use piece::{Codec, Piece, PieceError, Place};
 pub use repair::{RepairError, StripeRepair};
 pub use split::{CHUNK_SIZE, ChunkSize, ChunkSizeError, Split, split};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -128,3 +128,8 @@ pub use switchboard::{Event, Listener, Slot, State, Switchboard};
 pub use sync::bell::Wake;
 
 pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

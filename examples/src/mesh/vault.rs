@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use inos_alloc::{Class, Demand, Placement, Policy, Requirements, ResourceSpec, Scheme, Tiers, replica_target, scheme};
-use inos_chunk::{CHUNK_SIZE, Config, Encoder, Geometry, Manifest, Piece, Place};
+use inos_chunk::{CHUNK_SIZE, Config, EncodeError, Encoder, Geometry, Manifest, Piece, Place};
 use inos_pricing::{
     Credits, Floor, GeoPlan, Millis, PriceError, Quote, Rates, Replicas, Spread, TierPlan, Usage, max_affordable, quote,
 };
@@ -171,19 +171,20 @@ impl Vault {
         let path = source.path.clone();
         let refused = |error: &dyn core::fmt::Display| Failure::file(&path, error);
         let bar = progress.bytes("storing".into(), source.len);
+        // What the encoder was told and what it got differ: this is not the file that was priced.
+        let changed = |error: EncodeError| Failure::file(&path, &format_args!("changed while it was read: {error}"));
         let mut encoder = Encoder::new(source.len, &self.config).map_err(|error| refused(&error))?;
         let mut targets = Targets::new(self.scheme, &self.placement, world, source.len)?;
         let mut hasher = blake3::Hasher::new();
         loop {
             let chunk = source.chunk()?;
             if chunk.is_empty() {
-                // A file that grew or shrank meanwhile is not the file that was priced.
-                encoder.end().map_err(|error| refused(&error))?;
+                encoder.end().map_err(changed)?;
             }
             hasher.update(&chunk);
             bar.inc(chunk.len() as u64);
             let ended = chunk.is_empty();
-            encoder.push(chunk).map_err(|error| refused(&error))?;
+            encoder.push(chunk).map_err(changed)?;
             while let Some(piece) = encoder.next_piece() {
                 self.put_new(world, &mut targets, &encoder, &piece)?;
             }
