@@ -94,8 +94,8 @@ fn whole_chunks_are_not_copied() {
             })
             .collect::<Vec<_>>()
     };
-    assert_eq!(pushed(0), []);
-    assert_eq!(pushed(2 * CHUNK), []);
+    assert!(pushed(0).is_empty());
+    assert!(pushed(2 * CHUNK).is_empty());
     assert_eq!(pushed(2 * CHUNK + 7), [2]);
     assert_eq!(pushed(resource.len() - 1), [5]);
 }
