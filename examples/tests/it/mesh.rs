@@ -2,6 +2,7 @@
 //! books. Method: real files of every scheme through the whole job in this process, over several seeds, with the exact
 //! content compared where it came back.
 
+use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -80,7 +81,16 @@ fn a_large_file_is_repaired_among_liars() {
         assert_honest(&report);
         assert!(report.is_intact(), "{}", report.to_json());
         assert!(report.losses().1 > 0, "nothing was repaired: {}", report.to_json());
-        assert!(report.rounds[0].deposed.is_some() && report.rounds[0].primary.is_some(), "no failover");
+        let first = &report.rounds[0];
+        assert!(first.deposed.is_some() && first.primary.is_some() && first.primary != first.deposed, "no failover");
+        assert!(first.group.as_ref().is_some_and(|group| group.ends_with("7 voters now")), "{:?}", first.group);
+        assert_eq!(first.detected_after, Duration::from_secs(5), "silence is borne for five seconds, not less or more");
+        assert_eq!(first.unreachable.len(), first.killed);
+        // Who sent something bad is known by name, and nobody honest is.
+        let json = report.to_json();
+        let caught = json["nodes_caught"].as_array().unwrap().len() as u64;
+        assert_eq!(caught > 0, report.rejected() > 0, "{json}");
+        assert!(caught <= json["liars"].as_u64().unwrap(), "{json}");
         rejected += report.rejected();
     }
     assert!(rejected > 0, "no liar was met");

@@ -60,10 +60,9 @@ impl Memory {
     pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
         assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
         // SAFETY:
-        // - the address is in the allocation, which outlives `self`'s borrow, and aligned to 4 (`ALIGN` and `is_word`);
-        // - the bytes are initialised: the allocation was zeroed;
-        // - word addresses are never reached as plain bytes, and each word's width is fixed by the module that owns its
-        //   section (the model build checks this on every access).
+        // - valid and aligned to 4 (`ALIGN`, `is_word`): in the zeroed allocation, which outlives the borrow of `self`;
+        // - only ever reached as an atomic of this width: the module that owns its section fixes it, and the model
+        //   build checks every access.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
     }
 
@@ -71,10 +70,9 @@ impl Memory {
     pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
         assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
         // SAFETY:
-        // - the address is in the allocation, which outlives `self`'s borrow, and aligned to 8 (`ALIGN` and `is_word`);
-        // - the bytes are initialised: the allocation was zeroed;
-        // - word addresses are never reached as plain bytes, and each word's width is fixed by the module that owns its
-        //   section (the model build checks this on every access).
+        // - valid and aligned to 8 (`ALIGN`, `is_word`): in the zeroed allocation, which outlives the borrow of `self`;
+        // - only ever reached as an atomic of this width: the module that owns its section fixes it, and the model
+        //   build checks every access.
         unsafe { AtomicU64::from_ptr(self.at(offset).cast()) }
     }
 
