@@ -117,5 +117,6 @@ fn replace_voters(world: &World, vault: &Vault, council: &mut Council) -> Result
     next.write(FILE, &manifest.to_bytes())?;
     next.run(BEAT_EVERY);
     *council = next;
-    Ok(format!("{handed_over}; {} voters now", voters.len()))
+    let (alive, _) = council.census();
+    Ok(format!("{handed_over}; {alive} voters now"))
 }
