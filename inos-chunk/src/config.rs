@@ -1,5 +1,6 @@
 //! What the encoder is told.
 
+use crate::geometry::resource_loss;
 use crate::{ChunkSize, Geometry};
 
 /// Whether data chunks are compressed.
@@ -52,6 +53,17 @@ impl Config {
             return Err(ConfigError::Interleave { interleave: self.interleave });
         }
         Ok(())
+    }
+
+    /// The probability that a resource of `chunks` data chunks is lost when every piece, data and parity, is lost with
+    /// probability `p`, independently of the others. As [`Geometry::loss_probability`], which tells more, for the
+    /// interleave of this configuration: it decides how the last stripes share what is left.
+    ///
+    /// `None` when `p` is not in 0..=1, or the configuration is not [valid](Self::validate).
+    #[must_use]
+    pub fn loss_probability(&self, chunks: u64, p: f64) -> Option<f64> {
+        self.validate().ok()?;
+        resource_loss(self.geometry, self.interleave, chunks, p)
     }
 }
 

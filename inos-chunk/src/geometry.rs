@@ -1,5 +1,9 @@
 //! How many parity shards protect how many data shards.
 
+mod odds;
+
+pub(crate) use odds::resource_loss;
+
 /// Data and parity shards of a full stripe.
 ///
 /// A full stripe survives the loss of any `parity` of its `data + parity` shards. The last stripes of a resource hold
@@ -32,6 +36,10 @@ impl Geometry {
     /// higher loss rate (about 12 % of all pieces lost at random instead of 5 %), at ten times the cost of a repair.
     pub const WIDE: Self = Self { data: 1000, parity: 200 };
 
+    /// The longest resource in bytes, 10 GiB, that [`for_len`](Self::for_len) never makes wide: some hundred stripes of
+    /// 100 chunks of 1 MiB. Above that, many stripes make a loss likely enough for rare reads to pay for cheap repairs.
+    pub const WIDE_ABOVE: u64 = 10 << 30;
+
     /// `data` data and `parity` parity shards.
     ///
     /// # Errors
@@ -59,6 +67,18 @@ impl Geometry {
         let data = nodes as u64 * 5 / 6;
         let data = if data > Self::MAX_SHARDS as u64 { Self::MAX_SHARDS } else { low_u16(data) };
         Ok(Self { data, parity: data.div_ceil(5) })
+    }
+
+    /// The geometry for a resource of `len` bytes that is used as `class` says: [`Geometry::WIDE`] for cold resources
+    /// above [`Geometry::WIDE_ABOVE`], [`Geometry::DEFAULT`] otherwise.
+    ///
+    /// Small resources need no geometry of their own: a stripe that is not full has parity in proportion.
+    #[must_use]
+    pub const fn for_len(len: u64, class: StorageClass) -> Self {
+        match class {
+            StorageClass::Cold if len > Self::WIDE_ABOVE => Self::WIDE,
+            StorageClass::Hot | StorageClass::Warm | StorageClass::Cold => Self::DEFAULT,
+        }
     }
 
     /// Data shards of a full stripe, 1..=[`Geometry::MAX_SHARDS`].
@@ -110,6 +130,19 @@ impl Default for Geometry {
 const fn low_u16(value: u64) -> u16 {
     let [a, b, ..] = value.to_le_bytes();
     u16::from_le_bytes([a, b])
+}
+
+/// How often a resource is read, and so how often its losses have to be repaired in haste.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StorageClass {
+    /// Read all the time: a repair must be short.
+    #[default]
+    Hot,
+    /// Read now and then.
+    Warm,
+    /// Kept, and hardly ever read: a repair may read a thousand chunks.
+    Cold,
 }
 
 /// A geometry that does not exist. The caller is at fault.

@@ -17,7 +17,7 @@
 //!
 //! - [`ChunkId`]: BLAKE3 of the plain bytes; parity and manifest pages are named in domains of their own.
 //! - [`split`]: chunks as slices of the resource, without a copy. [`ChunkSize`], default [`CHUNK_SIZE`].
-//! - [`Geometry`] and [`Config`]: how many parity shards, how many stripes in a group.
+//! - [`Geometry`] and [`Config`]: how many parity shards, how many stripes in a group, and the odds that this gives.
 //! - [`encode`] and [`Encoder`]: from a resource to [`Piece`]s and a [`Manifest`], in one call or as a stream.
 //! - [`Assembler`]: from pieces, in any order and from anyone, back to the resource.
 //! - [`StripeRepair`]: lost pieces of one stripe, data and parity, from the others.
@@ -118,7 +118,7 @@ pub use assembler::{Assembler, NotEnoughShards, ReadError};
 pub use check::{Inserted, RejectReason};
 pub use config::{Compression, Config, ConfigError};
 pub use encoder::{EncodeError, Encoded, Encoder, encode};
-pub use geometry::{Geometry, GeometryError};
+pub use geometry::{Geometry, GeometryError, StorageClass};
 pub use id::{ChunkId, PAGE_CONTEXT, PARITY_CONTEXT, ParseIdError};
 pub use layout::StripeShape;
 pub use manifest::{Limits, Location, MAX_PIECES, Manifest, ManifestError, PAGE_BYTES, Quantity};

@@ -9,6 +9,7 @@ mod common;
 
 mod corruption;
 mod erasure;
+mod geometry;
 mod golden;
 mod layout;
 mod losses;
