@@ -5,6 +5,7 @@ use crate::{ChunkSize, Geometry};
 
 /// Whether data chunks are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Compression {
     /// Each chunk becomes an LZ4 block where that saves at least 3 % of it, and stays raw otherwise. Chunks that look

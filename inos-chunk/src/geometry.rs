@@ -134,6 +134,7 @@ const fn low_u16(value: u64) -> u16 {
 
 /// How often a resource is read, and so how often its losses have to be repaired in haste.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum StorageClass {
     /// Read all the time: a repair must be short.

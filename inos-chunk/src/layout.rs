@@ -6,6 +6,7 @@ use crate::{ChunkSize, Config, Geometry};
 
 /// The shape of a stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StripeShape {
     /// Data shards, 1..=`geometry.data()`.
     pub data: u16,

@@ -86,6 +86,9 @@
 //!
 //! - `std` (default): detects at run time which CPU instructions hash and erasure code can use. Without it the crate
 //!   needs `alloc` only.
+//! - `fast-lz4`: makes LZ4 blocks with unchecked (`unsafe`) code of `lz4_flex`, a tenth to a third faster. Only makes:
+//!   blocks from strangers are always opened by checked code. The choice holds for all users of this crate in a build.
+//! - `serde`: for the plain types. What is deserialized is checked as [`Config::validate`] and `new` check it.
 //!
 //! # References
 //!
@@ -112,6 +115,8 @@ mod layout;
 mod manifest;
 mod piece;
 mod repair;
+#[cfg(feature = "serde")]
+mod serial;
 mod split;
 
 pub use assembler::{Assembler, NotEnoughShards, ReadError};

@@ -43,6 +43,7 @@ impl Default for Limits {
 
 /// Where a byte of the resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Location {
     /// Number of the chunk in the resource, from 0.
     pub chunk: u64,

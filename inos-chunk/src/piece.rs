@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 /// Where a piece belongs in its resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Place {
     /// A shard of a stripe.
@@ -22,6 +23,7 @@ pub enum Place {
 
 /// How the bytes of a piece are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Codec {
     /// The plain bytes.

@@ -17,4 +17,6 @@ mod manifest;
 mod piece;
 mod repair;
 mod roundtrip;
+#[cfg(feature = "serde")]
+mod serial;
 mod streaming;
