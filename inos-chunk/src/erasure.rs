@@ -33,65 +33,93 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
+
+mod code;
+mod columns;
+mod engine;
+mod field;
+mod plan;
+mod transform;
+mod walsh;
+
+pub use engine::EngineKind;
+pub use plan::{RepairPlan, ShardSet};
+
+use code::Code;
+use columns::{Column, Source, Work};
+use engine::{Kernels, PAIR_BYTES};
+use transform::{Rows, Transform};
 
 /// The most data shards, and the most parity shards, of a [`Codec`].
 pub const MAX_SHARDS: usize = 32_768;
 
-/// Working memory of an encoding column; 4 KiB columns for 100 + 20 shards. Measured with shards of 1 MiB: columns of
-/// 2-4 KiB encode more than twice as fast as whole shards.
-const ENCODE_WORK_BYTES: usize = 512 << 10;
-
-/// Working memory of a repair column; 16 KiB columns for 100 + 20 shards. Each call of the decoder pays for a transform
-/// of 65,536 points, so the columns are longer.
-const REPAIR_WORK_BYTES: usize = 2 << 20;
-
-/// A Reed-Solomon code with a fixed number of data and parity shards.
+/// A Reed-Solomon code with a fixed number of data and parity shards. A few words: cheap to make, to copy and to share.
 ///
 /// Shards are numbered from 0: data first, then parity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Codec {
-    data: usize,
-    parity: usize,
+    code: Code,
+    engine: EngineKind,
+    kernels: &'static Kernels,
 }
 
 impl Codec {
-    /// A code of `data + parity` shards.
+    /// A code of `data + parity` shards, computed by [`EngineKind::fastest`].
     ///
     /// # Errors
     ///
     /// [`CodecError::ShardCount`] when either is outside 1..=[`MAX_SHARDS`].
-    pub const fn new(data: usize, parity: usize) -> Result<Self, CodecError> {
+    pub fn new(data: usize, parity: usize) -> Result<Self, CodecError> {
+        Self::with_engine(data, parity, EngineKind::fastest())
+    }
+
+    /// A code of `data + parity` shards, computed by `engine`. The bytes are the same with every engine.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::ShardCount`] as for [`new`](Self::new), [`CodecError::EngineUnavailable`] when the CPU or the
+    /// program lacks the engine.
+    pub fn with_engine(data: usize, parity: usize, engine: EngineKind) -> Result<Self, CodecError> {
         if data == 0 || parity == 0 || data > MAX_SHARDS || parity > MAX_SHARDS {
             return Err(CodecError::ShardCount { data, parity });
         }
-        Ok(Self { data, parity })
+        let kernels = engine.kernels().ok_or(CodecError::EngineUnavailable { engine })?;
+        Ok(Self { code: Code::new(data, parity), engine, kernels })
     }
 
     /// Data shards.
     #[must_use]
     pub const fn data(&self) -> usize {
-        self.data
+        self.code.data
     }
 
     /// Parity shards.
     #[must_use]
     pub const fn parity(&self) -> usize {
-        self.parity
+        self.code.parity
     }
 
-    /// Working memory for [`encode_into`](Self::encode_into) and [`repair`](Self::repair), empty until it is used. Any
-    /// codec can use any scratch; one per thread.
+    /// The vector instructions in use.
     #[must_use]
-    pub const fn scratch(&self) -> Scratch {
-        Scratch { encoder: None, decoder: None, padded: Vec::new() }
+    pub const fn engine(&self) -> EngineKind {
+        self.engine
+    }
+
+    /// Working memory, enough for [`encode_into`](Self::encode_into); repairs may let it grow. Any codec can use any
+    /// scratch; one per thread.
+    #[must_use]
+    pub fn scratch(&self) -> Scratch {
+        let mut scratch = Scratch { bytes: Vec::new() };
+        scratch.take(self.encode_rows(), self.encode_step());
+        scratch
     }
 
     /// Computes all parity shards.
     ///
     /// `data.len() == self.data()`, `parity.len() == self.parity()`. All parity shards have the shard length, which is
-    /// even and not zero; a data shard may be shorter and counts as padded with zeros. O(data * log(parity)) per byte
-    /// of a shard.
+    /// even and not zero; a data shard may be shorter and counts as padded with zeros. The shards are read and written
+    /// where they lie, and nothing is allocated if the scratch is this codec's own. O(data * log(parity)) per byte of a
+    /// shard.
     ///
     /// # Errors
     ///
@@ -102,7 +130,7 @@ impl Codec {
         data: &[&[u8]],
         parity: &mut [&mut [u8]],
     ) -> Result<(), CodecError> {
-        if data.len() != self.data || parity.len() != self.parity {
+        if data.len() != self.data() || parity.len() != self.parity() {
             return Err(CodecError::ShardCount { data: data.len(), parity: parity.len() });
         }
         let shard_bytes = parity[0].len();
@@ -111,30 +139,27 @@ impl Codec {
             check_data_len(index, shard.len(), shard_bytes)?;
         }
         for (index, shard) in parity.iter().enumerate() {
-            check_parity_len(self.data + index, shard.len(), shard_bytes)?;
+            check_parity_len(self.data() + index, shard.len(), shard_bytes)?;
         }
-        self.encode_columns(scratch, data, parity, shard_bytes);
+        let mut work = scratch.take(self.encode_rows(), self.encode_step());
+        for column in Column::all(shard_bytes, self.encode_step()) {
+            work.for_column(column);
+            self.encode_column(
+                column,
+                |index| data[index],
+                work.reborrow(),
+                |first, rows, copies| {
+                    for (row, shard) in parity[first..].iter_mut().take(self.code.coset()).enumerate() {
+                        column.write(self.kernels, rows.row(row), shard, copies);
+                    }
+                },
+            );
+        }
         Ok(())
     }
 
-    fn encode_columns(&self, scratch: &mut Scratch, data: &[&[u8]], parity: &mut [&mut [u8]], shard_bytes: usize) {
-        let step = self.column_bytes(ENCODE_WORK_BYTES);
-        let mut at = 0;
-        while at < shard_bytes {
-            let column = Column { at, len: step.min(shard_bytes - at) };
-            let (encoder, padded) = scratch.encoder(self, column.len);
-            for shard in data {
-                encoder.add_original_shard(column.of(shard, padded)).expect("count and length were checked");
-            }
-            let result = encoder.encode().expect("all data shards were added");
-            for (out, computed) in parity.iter_mut().zip(result.recovery_iter()) {
-                out[at..at + column.len].copy_from_slice(computed);
-            }
-            at += column.len;
-        }
-    }
-
-    /// Computes lost data and parity shards from any `data` shards that are present.
+    /// Computes lost data and parity shards from any `data` shards that are present: a [`RepairPlan`] made and run
+    /// once. Keep the plan when more shards with the same losses follow.
     ///
     /// `present` and `out` are pairs of shard number and bytes, in any order, no number twice. Parity shards have the
     /// shard length; a data shard, present or lost, may be shorter and counts as padded with zeros. A lost shard that
@@ -150,173 +175,135 @@ impl Codec {
         present: &[(usize, &[u8])],
         out: &mut [(usize, &mut [u8])],
     ) -> Result<(), CodecError> {
-        let mut shards: Vec<Option<&[u8]>> = vec![None; self.data + self.parity];
-        let mut claimed = vec![false; shards.len()];
-        let lengths = present.iter().map(|(index, shard)| (*index, shard.len()));
-        let lengths = lengths.chain(out.iter().map(|(index, shard)| (*index, shard.len())));
-        for (index, _) in lengths.clone() {
-            let claimed = claimed.get_mut(index).ok_or(CodecError::ShardIndex { index, shards: shards.len() })?;
-            if core::mem::replace(claimed, true) {
-                return Err(CodecError::DuplicateShard { index });
+        let shards = self.data() + self.parity();
+        let mut have = ShardSet::new(shards);
+        let mut wanted = ShardSet::new(shards);
+        for (index, _) in present {
+            have.claim(*index)?;
+        }
+        for (index, _) in out.iter() {
+            if have.contains(*index) {
+                return Err(CodecError::DuplicateShard { index: *index });
             }
+            wanted.claim(*index)?;
         }
-        if present.len() < self.data {
-            return Err(CodecError::NotEnoughShards { needed: self.data, present: present.len() });
-        }
-        // With enough shards present, a lost data shard means that a parity shard is present.
-        let Some((_, shard_bytes)) = lengths.clone().find(|(index, _)| *index >= self.data) else { return Ok(()) };
-        check_shard_bytes(shard_bytes)?;
-        for (index, len) in lengths {
-            if index < self.data {
-                check_data_len(index, len, shard_bytes)?;
-            } else {
-                check_parity_len(index, len, shard_bytes)?;
-            }
-        }
-        for (index, shard) in present {
-            shards[*index] = Some(shard);
-        }
-        let (data, parity) = shards.split_at(self.data);
-        self.repair_columns(scratch, data, parity, shard_bytes, out);
-        Ok(())
+        self.plan_repair(&have, &wanted)?.run(scratch, present, out)
     }
 
-    fn repair_columns(
+    /// Rows of the working memory for encoding: the sum, and the coset that is added to it.
+    fn encode_rows(&self) -> usize {
+        2 * self.code.coset()
+    }
+
+    fn encode_step(&self) -> usize {
+        column_step(self.encode_rows())
+    }
+
+    fn transform(&self, delta: usize) -> Transform {
+        Transform { kernels: self.kernels, log: self.code.log, delta }
+    }
+
+    /// Computes a column of parity, a coset at a time: `sink` is given the number of the first parity shard in `rows`
+    /// (as many as a coset has, or as are left), and memory for copies. `work` has [`encode_rows`](Self::encode_rows).
+    fn encode_column<'s>(
         &self,
-        scratch: &mut Scratch,
-        data: &[Option<&[u8]>],
-        parity: &[Option<&[u8]>],
-        shard_bytes: usize,
-        out: &mut [(usize, &mut [u8])],
+        column: Column,
+        shard: impl Fn(usize) -> &'s [u8],
+        work: Work<'_>,
+        mut sink: impl FnMut(usize, &mut Rows<'_>, &mut [u8]),
     ) {
-        let lost = data.iter().filter(|shard| shard.is_none()).count();
-        let parity_wanted = out.iter().any(|(index, _)| *index >= self.data);
-        let step = self.column_bytes(REPAIR_WORK_BYTES);
-        let mut at = 0;
-        while at < shard_bytes && !out.is_empty() {
-            let column = Column { at, len: step.min(shard_bytes - at) };
-            at += column.len;
-            let Scratch { encoder, decoder, padded } = &mut *scratch;
-            padded.resize(column.len, 0);
-            // Without a lost data shard there is nothing to decode, only parity to compute again.
-            let restored = (lost > 0).then(|| {
-                let decoder = prepare_decoder(decoder, self, column.len);
-                for (index, shard) in data.iter().enumerate() {
-                    let Some(shard) = shard else { continue };
-                    decoder.add_original_shard(index, column.of(shard, padded)).expect("index and length were checked");
+        let Code { data, parity, high_rate, .. } = self.code;
+        let coset = self.code.coset();
+        let (mut sum, work) = work.split(coset);
+        let (mut rows, Work { copies, .. }) = work.split(coset);
+        if high_rate {
+            for first in (0..data).step_by(coset) {
+                let count = coset.min(data - first);
+                let mut source = Source { column, shard: |index| shard(first + index), count, copies };
+                let transform = self.transform(coset + first);
+                if first == 0 {
+                    transform.inverse_from(&mut source, sum.reborrow(), None);
+                } else {
+                    transform.inverse_from(&mut source, rows.reborrow(), Some(sum.reborrow()));
                 }
-                let present = parity.iter().enumerate().filter_map(|(index, shard)| shard.map(|shard| (index, shard)));
-                for (index, shard) in present.take(lost) {
-                    decoder.add_recovery_shard(index, column.of(shard, padded)).expect("index and length were checked");
+            }
+            self.transform(0).forward(parity, sum.reborrow());
+            sink(0, &mut sum, copies);
+        } else {
+            let mut source = Source { column, shard, count: data, copies };
+            self.transform(0).inverse_from(&mut source, rows.reborrow(), None);
+            for first in (0..parity).step_by(coset) {
+                let count = coset.min(parity - first);
+                for row in 0..coset {
+                    sum.row_mut(row).copy_from_slice(rows.row(row));
                 }
-                decoder.decode().expect("enough shards were added")
-            });
-            let restored = |index| {
-                let restored = restored.as_ref().expect("a data shard was lost");
-                restored.restored_original(index).expect("the decoder restores every lost data shard")
-            };
-            for (index, shard) in out.iter_mut().filter(|(index, _)| *index < self.data) {
-                column.write(restored(*index), shard);
-            }
-            if !parity_wanted {
-                continue;
-            }
-            let encoder = prepare_encoder(encoder, self, column.len);
-            for (index, shard) in data.iter().enumerate() {
-                let bytes = shard.map_or_else(|| restored(index), |shard| column.of(shard, padded));
-                encoder.add_original_shard(bytes).expect("count and length were checked");
-            }
-            let computed = encoder.encode().expect("all data shards were added");
-            for (index, shard) in out.iter_mut().filter(|(index, _)| *index >= self.data) {
-                let bytes = computed.recovery(*index - self.data).expect("the index was checked");
-                column.write(bytes, shard);
+                self.transform(coset + first).forward(count, sum.reborrow());
+                sink(first, &mut sum, copies);
             }
         }
-    }
-
-    /// The largest power of two that keeps a column of all shards within `work_bytes`; a multiple of 64 in any case.
-    fn column_bytes(&self, work_bytes: usize) -> usize {
-        (work_bytes / (self.data + self.parity).next_power_of_two()).max(1 << 10)
     }
 }
 
-/// Working memory of a [`Codec`]: at most a few MiB for up to 1,000 shards, then 1 to 2 KiB per shard, each for encoding
-/// and for repair.
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec")
+            .field("data", &self.data())
+            .field("parity", &self.parity())
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Codec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code, self.engine) == (other.code, other.engine)
+    }
+}
+
+impl Eq for Codec {}
+
+/// Working memory of a column. It stays in the second-level cache together with the shards that are being read.
+const WORK_BYTES: usize = 256 << 10;
+
+/// The longest column.
+const MAX_STEP: usize = 4 << 10;
+
+/// Bytes of a column with so many rows: a power of two, at least two pairs of the widest registers.
+const fn column_step(rows: usize) -> usize {
+    let step = WORK_BYTES / rows.next_power_of_two();
+    let least = 2 * PAIR_BYTES;
+    if step < least {
+        least
+    } else if step > MAX_STEP {
+        MAX_STEP
+    } else {
+        step
+    }
+}
+
+/// Working memory of a [`Codec`]: 320 KiB for up to 500 parity shards, 320 bytes per row of the transform beyond that.
 pub struct Scratch {
-    encoder: Option<(ReedSolomonEncoder, Codec, usize)>,
-    decoder: Option<(ReedSolomonDecoder, Codec, usize)>,
-    /// A column of a shard that ends inside it, with zeros behind.
-    padded: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Scratch {
-    fn encoder(&mut self, codec: &Codec, len: usize) -> (&mut ReedSolomonEncoder, &mut [u8]) {
-        self.padded.resize(len, 0);
-        (prepare_encoder(&mut self.encoder, codec, len), &mut self.padded)
+    /// Alignment of the rows: a cache line.
+    const ALIGN: usize = 64;
+
+    /// Memory for so many rows of columns of `step` bytes. What is in it is left from before.
+    fn take(&mut self, rows: usize, step: usize) -> Work<'_> {
+        let bytes = Work::bytes(rows, step);
+        if self.bytes.len() < bytes + Self::ALIGN {
+            self.bytes = vec![0; bytes + Self::ALIGN];
+        }
+        let start = self.bytes.as_ptr().align_offset(Self::ALIGN).min(Self::ALIGN);
+        Work::new(&mut self.bytes[start..start + bytes], rows, step)
     }
 }
 
 impl fmt::Debug for Scratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scratch").finish_non_exhaustive()
-    }
-}
-
-const SUPPORTED: &str = "up to 32,768 + 32,768 shards of any even length are supported";
-
-fn prepare_encoder<'a>(
-    slot: &'a mut Option<(ReedSolomonEncoder, Codec, usize)>,
-    codec: &Codec,
-    len: usize,
-) -> &'a mut ReedSolomonEncoder {
-    let (encoder, for_codec, for_len) = slot
-        .get_or_insert_with(|| (ReedSolomonEncoder::new(codec.data, codec.parity, len).expect(SUPPORTED), *codec, len));
-    if (*for_codec, *for_len) != (*codec, len) {
-        encoder.reset(codec.data, codec.parity, len).expect(SUPPORTED);
-        (*for_codec, *for_len) = (*codec, len);
-    }
-    encoder
-}
-
-fn prepare_decoder<'a>(
-    slot: &'a mut Option<(ReedSolomonDecoder, Codec, usize)>,
-    codec: &Codec,
-    len: usize,
-) -> &'a mut ReedSolomonDecoder {
-    let (decoder, for_codec, for_len) = slot
-        .get_or_insert_with(|| (ReedSolomonDecoder::new(codec.data, codec.parity, len).expect(SUPPORTED), *codec, len));
-    if (*for_codec, *for_len) != (*codec, len) {
-        decoder.reset(codec.data, codec.parity, len).expect(SUPPORTED);
-        (*for_codec, *for_len) = (*codec, len);
-    }
-    decoder
-}
-
-/// The bytes `at..at + len` of every shard.
-#[derive(Clone, Copy)]
-struct Column {
-    at: usize,
-    len: usize,
-}
-
-impl Column {
-    /// This column of a shard, padded with zeros in `padded` (of the column's length) when the shard ends before it.
-    fn of<'a>(self, shard: &'a [u8], padded: &'a mut [u8]) -> &'a [u8] {
-        if let Some(whole) = shard.get(self.at..self.at + self.len) {
-            return whole;
-        }
-        let rest = shard.get(self.at..).unwrap_or_default();
-        let (head, tail) = padded.split_at_mut(rest.len());
-        head.copy_from_slice(rest);
-        tail.fill(0);
-        padded
-    }
-
-    /// Writes this column of a shard that may end before it.
-    fn write(self, bytes: &[u8], shard: &mut [u8]) {
-        let rest = shard.get_mut(self.at..).unwrap_or_default();
-        let len = rest.len().min(self.len);
-        rest[..len].copy_from_slice(&bytes[..len]);
+        f.debug_struct("Scratch").field("bytes", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 
@@ -384,5 +371,31 @@ pub enum CodecError {
         needed: usize,
         /// Shards given.
         present: usize,
+    },
+    /// A plan was run without a shard that it reads.
+    #[error("the plan reads shard {index}, which was not given")]
+    MissingShard {
+        /// Number of the shard.
+        index: usize,
+    },
+    /// A plan was run for a shard that it was not made for.
+    #[error("the plan was not made for shard {index}")]
+    NotPlanned {
+        /// Number of the shard.
+        index: usize,
+    },
+    /// A set of shards of another code.
+    #[error("the code has {shards} shards, the set is one of {set}")]
+    SetLen {
+        /// Data and parity shards of the codec.
+        shards: usize,
+        /// Shards that the set can hold.
+        set: usize,
+    },
+    /// The CPU, or the target of the program, does not have the engine.
+    #[error("this machine has no engine {engine}")]
+    EngineUnavailable {
+        /// The engine asked for.
+        engine: EngineKind,
     },
 }

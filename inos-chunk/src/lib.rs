@@ -99,9 +99,11 @@
 //! - The formats of this crate, byte by byte: `docs/format.md`.
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod assembler;
 mod check;
