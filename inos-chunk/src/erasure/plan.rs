@@ -112,7 +112,7 @@ impl ShardSet {
     }
 
     /// The numbers in the set, rising.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
         (0..self.shards).filter(|index| self.contains(*index))
     }
 

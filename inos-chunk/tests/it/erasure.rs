@@ -1,9 +1,10 @@
-//! Goal: the erasure code is the one of reed-solomon-simd, byte for byte, whatever the shape, the shard length and the
-//! columns it is computed in; and wrong calls are errors. Method: the plain crate as the oracle.
+//! Goal: the erasure code is the one of reed-solomon-simd, byte for byte, whatever the engine, the shape, the shard length
+//! and the columns it is computed in; every set of losses that can be repaired is; and wrong calls are errors. Method: the
+//! plain crate as the oracle, the portable engine as the oracle of the others, all losses of all small codes.
 
 use crate::common::noise;
 use bytes::Bytes;
-use inos_chunk::erasure::{Codec, CodecError, MAX_SHARDS};
+use inos_chunk::erasure::{Codec, CodecError, EngineKind, MAX_SHARDS, RepairPlan, ShardSet};
 use inos_chunk::{Compression, Config, encode};
 use proptest::prelude::*;
 use reed_solomon_simd::ReedSolomonEncoder;
@@ -176,4 +177,212 @@ fn wrong_calls_are_errors_and_write_nothing() {
     let result = codec.repair(&mut scratch, &[(0, &[0; 6]), (2, &b)], &mut [(1, &mut out)]);
     assert_eq!(result, Err(CodecError::ShardLen { index: 0, len: 6, shard_bytes: 4 }));
     assert_eq!(out, [7; 4]);
+}
+
+fn engines() -> impl Iterator<Item = EngineKind> {
+    EngineKind::ALL.into_iter().filter(|engine| engine.is_available())
+}
+
+/// The data and parity shards of a code, from noise.
+fn codeword(codec: Codec, shard_bytes: usize, seed: u64) -> Vec<Vec<u8>> {
+    let mut shards: Vec<Vec<u8>> = (0..codec.data()).map(|i| noise(shard_bytes, seed + i as u64).to_vec()).collect();
+    shards.resize(codec.data() + codec.parity(), vec![0xee; shard_bytes]);
+    let (data, parity) = shards.split_at_mut(codec.data());
+    let data: Vec<&[u8]> = data.iter().map(AsRef::as_ref).collect();
+    let mut parity: Vec<&mut [u8]> = parity.iter_mut().map(AsMut::as_mut).collect();
+    codec.encode_into(&mut codec.scratch(), &data, &mut parity).unwrap();
+    shards
+}
+
+/// Runs a plan for the shards that are lost from a codeword, and compares.
+fn check_repair(plan: &RepairPlan, shards: &[Vec<u8>], lost: &ShardSet) {
+    let present: Vec<(usize, &[u8])> =
+        (0..shards.len()).filter(|index| !lost.contains(*index)).map(|index| (index, &shards[index][..])).collect();
+    let mut buffers: Vec<(usize, Vec<u8>)> =
+        lost.iter().map(|index| (index, vec![0xee; shards[index].len()])).collect();
+    let mut out: Vec<(usize, &mut [u8])> =
+        buffers.iter_mut().map(|(index, bytes)| (*index, bytes.as_mut_slice())).collect();
+    let mut scratch = Codec::new(1, 1).unwrap().scratch();
+    plan.run(&mut scratch, &present, &mut out).unwrap();
+    for (index, bytes) in buffers {
+        assert_eq!(bytes, shards[index], "shard {index}, lost {lost:?}");
+    }
+}
+
+fn check_losses(codec: Codec, shards: &[Vec<u8>], lost: impl IntoIterator<Item = usize>) {
+    let lost = ShardSet::from_indices(shards.len(), lost).unwrap();
+    let present = (0..shards.len()).filter(|index| !lost.contains(*index));
+    let present = ShardSet::from_indices(shards.len(), present).unwrap();
+    check_repair(&codec.plan_repair(&present, &lost).unwrap(), shards, &lost);
+}
+
+/// Numbers from a seed, for choices that must be the same everywhere.
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let keys = noise(2 * count, seed);
+    let mut numbers: Vec<usize> = (0..count).collect();
+    numbers.sort_by_key(|number| (keys[2 * number], keys[2 * number + 1], *number));
+    numbers
+}
+
+#[test]
+fn every_loss_of_every_small_code_is_repaired() {
+    for (data, parity) in (1..=11).flat_map(|data| (1..=12 - data).map(move |parity| (data, parity))) {
+        let codec = Codec::new(data, parity).unwrap();
+        let shards = codeword(codec, 6, 1);
+        assert_eq!(
+            shards[data],
+            oracle(&shards[..data].iter().cloned().map(Bytes::from).collect::<Vec<_>>(), parity, 6)[0]
+        );
+        for pattern in 0..1_u32 << (data + parity) {
+            let lost = (0..data + parity).filter(|index| pattern >> index & 1 == 1);
+            let lost_data = (pattern & ((1 << data) - 1)).count_ones() as usize;
+            let present_parity = parity - (pattern >> data).count_ones() as usize;
+            if lost_data <= present_parity {
+                check_losses(codec, &shards, lost);
+                continue;
+            }
+            let lost = ShardSet::from_indices(data + parity, lost).unwrap();
+            let present =
+                ShardSet::from_indices(data + parity, (0..data + parity).filter(|i| !lost.contains(*i))).unwrap();
+            let error = CodecError::NotEnoughShards { needed: data, present: present.len() };
+            assert_eq!(codec.plan_repair(&present, &lost).err(), Some(error));
+        }
+    }
+}
+
+/// Codes with both rates, with factors inside and outside GF(2^8), and losses for each way of repair.
+#[test]
+fn every_way_of_repair_is_right() {
+    let cases = [
+        (100, 20, 1),
+        (100, 20, 3),
+        (100, 20, 4),
+        (100, 20, 20),
+        (10, 4, 4),
+        (4, 3, 3),
+        (3, 100, 3),
+        (60, 200, 60),
+        (1000, 200, 1),
+        (1000, 200, 30),
+        (1000, 200, 200),
+        (200, 1000, 200),
+        (300, 250, 250),
+        (257, 1, 1),
+        (2000, 700, 650),
+    ];
+    let mut ways = [0; 3];
+    for (data, parity, losses) in cases {
+        let codec = Codec::new(data, parity).unwrap();
+        let shards = codeword(codec, 10, 5);
+        for seed in 0..4 {
+            // Data alone, and data and parity as they come.
+            let mut lost = shuffled(if seed % 2 == 0 { data } else { data + parity }, seed);
+            lost.truncate(losses);
+            let lost = ShardSet::from_indices(data + parity, lost).unwrap();
+            let present =
+                ShardSet::from_indices(data + parity, (0..data + parity).filter(|i| !lost.contains(*i))).unwrap();
+            let plan = codec.plan_repair(&present, &lost).unwrap();
+            check_repair(&plan, &shards, &lost);
+            let described = format!("{plan:?}");
+            for (count, way) in ways.iter_mut().zip(["rows", "residual", "transform"]) {
+                *count += usize::from(described.contains(way));
+            }
+        }
+    }
+    assert!(ways.iter().all(|count| *count > 0), "{ways:?}");
+}
+
+#[test]
+fn a_plan_serves_other_shards_with_the_same_losses() {
+    let codec = Codec::new(20, 6).unwrap();
+    let lost = ShardSet::from_indices(26, [3, 4, 21]).unwrap();
+    let present = ShardSet::from_indices(26, (0..26).filter(|index| !lost.contains(*index))).unwrap();
+    let plan = codec.plan_repair(&present, &lost).unwrap();
+    assert_eq!(plan.wanted().collect::<Vec<_>>(), [3, 4, 21]);
+    // 18 data shards and two of the parity shards.
+    assert_eq!(plan.reads().len(), 20);
+    for (shard_bytes, seed) in [(2, 1), (500, 2), (20_000, 3)] {
+        let shards = codeword(codec, shard_bytes, seed);
+        check_repair(&plan, &shards, &lost);
+        // One of the wanted shards, from no more than the plan reads, in any order.
+        let present: Vec<(usize, &[u8])> = plan.reads().iter().map(|index| (index, &shards[index][..])).rev().collect();
+        let mut out = vec![0; shard_bytes];
+        plan.run(&mut codec.scratch(), &present, &mut [(4, &mut out)]).unwrap();
+        assert_eq!(out, shards[4]);
+    }
+}
+
+#[test]
+fn wrong_plans_and_wrong_runs_are_errors_and_write_nothing() {
+    let codec = Codec::new(3, 2).unwrap();
+    let set = |indices: &[usize]| ShardSet::from_indices(5, indices.iter().copied()).unwrap();
+    assert_eq!(ShardSet::from_indices(5, [5]), Err(CodecError::ShardIndex { index: 5, shards: 5 }));
+    let error = codec.plan_repair(&set(&[0, 1]), &set(&[2])).err();
+    assert_eq!(error, Some(CodecError::NotEnoughShards { needed: 3, present: 2 }));
+    let error = codec.plan_repair(&set(&[0, 1, 3]), &set(&[1])).err();
+    assert_eq!(error, Some(CodecError::DuplicateShard { index: 1 }));
+    let error = codec.plan_repair(&ShardSet::all(6), &set(&[1])).err();
+    assert_eq!(error, Some(CodecError::SetLen { shards: 5, set: 6 }));
+    // All data is lost, and parity is not wanted, but needed.
+    assert!(codec.plan_repair(&set(&[3, 4]), &set(&[])).is_err());
+
+    let shards = codeword(codec, 4, 9);
+    let plan = codec.plan_repair(&set(&[0, 1, 3]), &set(&[2])).unwrap();
+    let [a, b, _, p, q] = &shards[..] else { unreachable!() };
+    let mut out = [7; 4];
+    let mut scratch = codec.scratch();
+    let mut run = |present: &[(usize, &[u8])], index: usize, len: usize| {
+        plan.run(&mut scratch, present, &mut [(index, &mut out[..len])])
+    };
+    assert_eq!(run(&[(0, a), (3, p)], 2, 4), Err(CodecError::MissingShard { index: 1 }));
+    assert_eq!(run(&[(0, a), (1, b), (4, q)], 2, 4), Err(CodecError::MissingShard { index: 3 }));
+    assert_eq!(run(&[(0, a), (1, b), (3, p)], 4, 4), Err(CodecError::NotPlanned { index: 4 }));
+    assert_eq!(run(&[(0, a), (1, b), (3, p), (5, p)], 2, 4), Err(CodecError::ShardIndex { index: 5, shards: 5 }));
+    assert_eq!(run(&[(0, a), (1, b), (3, p), (1, b)], 2, 4), Err(CodecError::DuplicateShard { index: 1 }));
+    assert_eq!(run(&[(0, a), (1, b), (3, &p[..3])], 2, 3), Err(CodecError::ShardBytes { shard_bytes: 3 }));
+    let error = CodecError::ShardLen { index: 0, len: 4, shard_bytes: 2 };
+    assert_eq!(run(&[(0, a), (1, b), (3, &p[..2])], 2, 2), Err(error));
+    assert_eq!(run(&[(0, a), (1, b), (3, p), (4, q)], 2, 4), Ok(()));
+    assert_eq!(out[..], shards[2][..]);
+}
+
+#[test]
+fn engines_agree_on_whole_shards() {
+    for (data, parity, shard_bytes) in
+        [(100, 20, 8192 + 256), (10, 4, 70_000), (1000, 200, 640), (40, 300, 1024), (5, 5, 4480)]
+    {
+        let portable = Codec::with_engine(data, parity, EngineKind::Portable).unwrap();
+        let expected = codeword(portable, shard_bytes, 2);
+        for engine in engines() {
+            let codec = Codec::with_engine(data, parity, engine).unwrap();
+            assert!(codeword(codec, shard_bytes, 2) == expected, "{engine} {data} + {parity}");
+            for losses in [1, 3, parity.min(data)] {
+                check_losses(codec, &expected, shuffled(data + parity, 3).into_iter().take(losses));
+            }
+        }
+    }
+    let missing = EngineKind::ALL.into_iter().find(|engine| !engine.is_available()).unwrap();
+    assert_eq!(Codec::with_engine(2, 2, missing), Err(CodecError::EngineUnavailable { engine: missing }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Each engine forced, on shards of any length; the portable one is the oracle, and the plain crate its own.
+    #[test]
+    fn engines_agree_with_the_portable_one(
+        data in 1..300_usize,
+        parity in 1..80_usize,
+        half_shard in 1..400_usize,
+        losses in 0..80_usize,
+        seed: u32,
+    ) {
+        let expected = codeword(Codec::with_engine(data, parity, EngineKind::Portable).unwrap(), 2 * half_shard, seed.into());
+        let lost: Vec<usize> = shuffled(data + parity, seed.into()).into_iter().take(losses % (parity + 1)).collect();
+        for engine in engines() {
+            let codec = Codec::with_engine(data, parity, engine).unwrap();
+            prop_assert!(codeword(codec, 2 * half_shard, seed.into()) == expected, "{}", engine);
+            check_losses(codec, &expected, lost.iter().copied());
+        }
+    }
 }
