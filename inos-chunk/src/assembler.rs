@@ -4,7 +4,7 @@ use crate::check::check_claims;
 use crate::erasure::Scratch;
 use crate::layout::Stripe;
 use crate::repair::rebuild;
-use crate::{Inserted, Manifest, Piece, Place, RejectReason};
+use crate::{Inserted, LookupError, Manifest, NotEnoughPages, Piece, Place, RejectReason, VerifyError};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub struct Assembler {
     manifest: Manifest,
     /// Stripes with some pieces, but not enough.
     open: BTreeMap<u32, OpenStripe>,
+    /// Those of them that have enough, but whose lost chunks have ids in a page that is not loaded.
+    waiting: BTreeSet<u32>,
     /// Complete stripes from the first open group on.
     complete: BTreeSet<u32>,
     /// No group before this one has a stripe that is not complete.
@@ -77,6 +79,7 @@ impl Assembler {
         Self {
             manifest,
             open: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             complete: BTreeSet::new(),
             first_open_group: 0,
             chunks: BTreeMap::new(),
@@ -91,29 +94,97 @@ impl Assembler {
         &self.manifest
     }
 
-    /// The places of pieces that would help, earliest open group first; in a group the data in chunk order, then the
-    /// parity. Of a stripe with k data shards any k pieces will do, so a caller asks for as many of a stripe as
-    /// [`shortfall`](Self::shortfall) says, and for others when these fail to come.
+    /// The places of pieces that would help, each once, earliest open group first. Each can be inserted at once: its id
+    /// is known. In a group first come the manifest pages that it needs, the uppermost that are not loaded; then data in
+    /// chunk order and parity, as far as pages with their ids are loaded; then what would bring the pages back should
+    /// they be lost, the other pages of their page stripes and parity.
     ///
-    /// O(1) to start, then O(log n) per place.
+    /// So a caller asks for the pages in front first, and once these are inserted asks again. Of a stripe with k data
+    /// shards any k pieces will do: it asks for as many of a stripe as [`shortfall`](Self::shortfall) says, and for
+    /// others when these fail to come.
+    ///
+    /// O(1) to make. Between two places it passes over those that are not missing: O(log n) for each shard of an open
+    /// group, and for each stripe of a group that is complete. Where pages are missing it also looks at their page
+    /// stripes, and it remembers what it has named of these.
     pub fn missing(&self) -> impl Iterator<Item = Place> + '_ {
-        (self.first_open_group..self.manifest.layout().groups()).flat_map(|group| {
-            let (data, parity) = self.manifest.places_of_group(group);
-            let data = data.filter(|place| self.lacks(*place, false));
-            data.chain(parity.filter(|place| self.lacks(*place, true)))
+        let mut named = BTreeSet::new();
+        (self.first_open_group..self.manifest.layout().groups()).flat_map(move |group| {
+            let is_open = !self.is_group_complete(group);
+            let entries = if is_open { self.manifest.layout().entries_of_group(group) } else { 0..0 };
+            let mut pages = self.manifest.needed_for(entries);
+            pages.retain(|page| named.insert(*page));
+            let mut alternatives = self.manifest.alternatives(&pages);
+            alternatives.retain(|page| named.insert(*page));
+            let shards = is_open.then(|| {
+                let (data, parity) = self.manifest.places_of_group(group);
+                data.chain(parity).filter(|place| self.wants(*place))
+            });
+            pages.into_iter().chain(shards.into_iter().flatten()).chain(alternatives)
         })
     }
 
-    fn lacks(&self, place: Place, parity: bool) -> bool {
-        let Place::Shard { stripe, index } = place;
-        if self.is_stripe_complete(stripe) {
-            return false;
-        }
-        let open = self.open.get(&stripe);
-        !open.is_some_and(|open| open.shards.contains_key(&index) || (parity && open.parity_is_inconsistent))
+    /// The places of pieces that would help to [`read`](Self::read) the bytes `range` of the resource, each once and
+    /// insertable at once: for each chunk that is not here the chunk itself, or the uppermost page that is needed for
+    /// its id; then what would bring these back, the other shards of the stripes and of the page stripes.
+    ///
+    /// None for bytes that were handed out, or that the resource does not have. O(log n) for each chunk of the range
+    /// and for each shard of the stripes of missing ones.
+    pub fn missing_in(&self, range: Range<u64>) -> impl Iterator<Item = Place> + '_ {
+        let chunk_bytes = self.manifest.chunk_size().bytes_u64();
+        let end = range.end.min(self.manifest.plain_len()).div_ceil(chunk_bytes);
+        let first = (range.start / chunk_bytes).max(self.cursor);
+        let chunks = if range.start < range.end { first..end } else { 0..0 };
+        let lost = move || {
+            let lost = chunks.clone().filter(|chunk| self.chunk(*chunk).is_none());
+            lost.filter_map(|chunk| self.manifest.place_of_chunk(chunk))
+        };
+        let mut named = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let direct = lost().filter_map(|place| self.named_at(place)).filter(|place| self.wants(*place));
+        let others = lost().flat_map(move |place| {
+            let Place::Shard { stripe, .. } = place else { return Vec::new() };
+            if !seen.insert(stripe) || self.is_stripe_complete(stripe) {
+                return Vec::new();
+            }
+            let shards = self.manifest.stripe(stripe).map_or(0, |shape| shape.shards());
+            let shards = (0..shards).filter_map(|index| u16::try_from(index).ok());
+            let shards = shards.filter_map(|index| self.named_at(Place::Shard { stripe, index }));
+            let places: Vec<Place> = shards.filter(|place| self.wants(*place)).collect();
+            let mut pages: Vec<Place> =
+                places.iter().copied().filter(|place| matches!(place, Place::Page { .. })).collect();
+            pages.dedup();
+            let alternatives = self.manifest.alternatives(&pages);
+            places.into_iter().chain(alternatives).collect()
+        });
+        direct.chain(others).filter(move |place| named.insert(*place))
     }
 
-    /// How many pieces a stripe lacks; `None` when it is complete or does not exist.
+    /// The place itself, or the uppermost page that has to be inserted before it.
+    fn named_at(&self, place: Place) -> Option<Place> {
+        match self.manifest.id(place) {
+            Ok(_) => Some(place),
+            Err(LookupError::NotLoaded { page }) => Some(page),
+            Err(LookupError::NoSuchPlace { .. }) => None,
+        }
+    }
+
+    /// Whether the piece at a place can be inserted, and helps.
+    fn wants(&self, place: Place) -> bool {
+        let Place::Shard { stripe, index } = place else { return true };
+        if self.is_stripe_complete(stripe) || self.waiting.contains(&stripe) || self.manifest.id(place).is_err() {
+            return false;
+        }
+        let Some(open) = self.open.get(&stripe) else { return true };
+        let is_useless = || self.manifest.stripe(stripe).is_some_and(|shape| index >= shape.data);
+        !(open.shards.contains_key(&index) || open.parity_is_inconsistent && is_useless())
+    }
+
+    fn is_group_complete(&self, group: u64) -> bool {
+        self.manifest.stripes_of_group(group).all(|stripe| self.is_stripe_complete(stripe))
+    }
+
+    /// How many pieces a stripe lacks; `None` when it is complete, waits for nothing but manifest pages, or does not
+    /// exist.
     #[must_use]
     pub fn shortfall(&self, stripe: u32) -> Option<NotEnoughShards> {
         let data = self.manifest.stripe(stripe)?.data;
@@ -137,35 +208,38 @@ impl Assembler {
         self.first_open_group == self.manifest.layout().groups()
     }
 
-    /// Bytes of pieces and chunks held: what back-pressure looks at. O(pieces held).
+    /// Bytes of pieces and chunks held: what back-pressure looks at. Manifest pages are counted by
+    /// [`Manifest::loaded_bytes`]. O(pieces held).
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
         let open = self.open.values().flat_map(|open| open.shards.values());
         open.chain(self.chunks.values()).map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// Hands over a piece. Repairs its stripe when it is the last one needed.
+    /// Hands over a piece of any kind. Repairs its stripe, or page stripe, when it is the last one needed.
+    ///
+    /// A shard whose page is not loaded comes back as [`Inserted::NeedsPage`]. Pages are let go when the assembler has
+    /// passed all that they and their page stripe name; inserted again they are duplicates.
     ///
     /// Before the piece is known to be genuine it allocates at most the plain length in the manifest. O(length of the
     /// piece); with a repair, O(n log n) shard operations for the stripe's n shards.
     pub fn insert(&mut self, piece: Piece) -> Inserted {
         let place = piece.place;
-        let Place::Shard { stripe: number, index } = place;
+        let Place::Shard { stripe: number, index } = place else { return self.insert_page(piece) };
         let Some(stripe) = self.manifest.layout().stripe(number) else {
             return Inserted::Rejected(RejectReason::UnknownPlace { place });
         };
         let expected = match check_claims(&self.manifest, &stripe, index, &piece) {
+            Err(VerifyError::Rejected(reason)) => return Inserted::Rejected(reason),
+            _ if self.is_stripe_complete(number) || self.waiting.contains(&number) => return Inserted::Duplicate,
+            Err(VerifyError::NotLoaded { page }) => return Inserted::NeedsPage { page, piece },
             Ok(expected) => expected,
-            Err(reason) => return Inserted::Rejected(reason),
         };
-        if self.is_stripe_complete(number) {
-            return Inserted::Duplicate;
-        }
         if let Some(open) = self.open.get(&number) {
             if open.shards.contains_key(&index) {
                 return Inserted::Duplicate;
             }
-            if open.parity_is_inconsistent && expected.parity {
+            if open.parity_is_inconsistent && expected.is_parity() {
                 return Inserted::Rejected(RejectReason::InconsistentParity { stripe: number });
             }
         }
@@ -177,17 +251,44 @@ impl Assembler {
         open.shards.insert(index, plain);
         if open.shards.len() >= usize::from(stripe.shape.data)
             && !self.complete_stripe(number, &stripe)
-            && expected.parity
+            && expected.is_parity()
         {
             return Inserted::Rejected(RejectReason::InconsistentParity { stripe: number });
         }
         Inserted::Accepted
     }
 
-    /// Repairs the lost chunks of a stripe that has enough shards. `false` when the manifest's parity is inconsistent.
+    fn insert_page(&mut self, piece: Piece) -> Inserted {
+        if self.manifest.is_passed(piece.place, self.first_open_entry()) {
+            return Inserted::Duplicate;
+        }
+        let inserted = self.manifest.insert_page(piece);
+        if inserted == Inserted::Accepted {
+            for number in core::mem::take(&mut self.waiting) {
+                let stripe = self.manifest.layout().stripe(number).expect("a stripe that waits was checked");
+                self.complete_stripe(number, &stripe);
+            }
+        }
+        inserted
+    }
+
+    fn first_open_entry(&self) -> u64 {
+        if self.is_complete() {
+            return self.manifest.piece_count();
+        }
+        self.manifest.layout().entries_of_group(self.first_open_group).start
+    }
+
+    /// Repairs the lost chunks of a stripe that has enough shards, or lets it wait for the page with their ids. `false`
+    /// when the manifest's parity is inconsistent.
     fn complete_stripe(&mut self, number: u32, stripe: &Stripe) -> bool {
         let Some(mut open) = self.open.remove(&number) else { return true };
         let lost: Vec<u16> = (0..stripe.shape.data).filter(|index| !open.shards.contains_key(index)).collect();
+        if lost.iter().any(|index| self.manifest.shard_id(stripe, *index).is_none()) {
+            self.open.insert(number, open);
+            self.waiting.insert(number);
+            return true;
+        }
         let Some(repaired) = rebuild(&self.manifest, stripe, &open.shards, &lost, &mut self.scratch) else {
             open.shards.retain(|index, _| *index < stripe.shape.data);
             open.parity_is_inconsistent = true;
@@ -206,15 +307,15 @@ impl Assembler {
     }
 
     fn skip_complete_groups(&mut self) {
-        while !self.is_complete() {
-            let stripes = self.manifest.stripes_of_group(self.first_open_group);
-            if !stripes.clone().all(|stripe| self.complete.contains(&stripe)) {
-                return;
-            }
-            stripes.for_each(|stripe| {
+        let before = self.first_open_group;
+        while !self.is_complete() && self.is_group_complete(self.first_open_group) {
+            for stripe in self.manifest.stripes_of_group(self.first_open_group) {
                 self.complete.remove(&stripe);
-            });
+            }
             self.first_open_group += 1;
+        }
+        if self.first_open_group > before {
+            self.manifest.release_before(self.first_open_entry());
         }
     }
 
@@ -234,7 +335,12 @@ impl Assembler {
         if let Some(bytes) = self.chunks.get(&chunk) {
             return Some(bytes.clone());
         }
-        let Place::Shard { stripe, index } = self.manifest.place_of_chunk(chunk)?;
+        self.held(self.manifest.place_of_chunk(chunk)?)
+    }
+
+    /// A handle of a shard of an open stripe.
+    fn held(&self, place: Place) -> Option<Bytes> {
+        let Place::Shard { stripe, index } = place else { return None };
         self.open.get(&stripe)?.shards.get(&index).cloned()
     }
 
@@ -275,10 +381,12 @@ impl Assembler {
     ///
     /// # Errors
     ///
-    /// [`NotEnoughShards`] for the first stripe that lacks pieces; nothing was released then, and more can be inserted.
-    pub fn finish(&mut self) -> Result<Bytes, NotEnoughShards> {
-        if let Some(shortfall) = (0..self.manifest.stripe_count()).find_map(|stripe| self.shortfall(stripe)) {
-            return Err(shortfall);
+    /// [`FinishError`] for the first stripe that lacks pieces, or the manifest page to tell them by; nothing was
+    /// released then, and more can be inserted.
+    pub fn finish(&mut self) -> Result<Bytes, FinishError> {
+        let mut stripes = 0..self.manifest.stripe_count();
+        if let Some(stripe) = stripes.find(|stripe| !self.is_stripe_complete(*stripe)) {
+            return Err(self.why_not(stripe));
         }
         if self.chunks.len() == 1 {
             return Ok(self.next_ready().map(|(_, chunk)| chunk).unwrap_or_default());
@@ -289,6 +397,18 @@ impl Assembler {
             rest.extend_from_slice(&chunk);
         }
         Ok(rest.into())
+    }
+}
+
+impl Assembler {
+    /// Why a stripe is not complete. Without a page it cannot have its shards, so the page comes first.
+    fn why_not(&self, stripe: u32) -> FinishError {
+        let page = self.manifest.pages_for_stripe(stripe).find_map(|page| self.manifest.page_shortfall(page));
+        match (page, self.shortfall(stripe)) {
+            (Some(shortfall), _) => FinishError::NotEnoughPages(shortfall),
+            (None, Some(shortfall)) => FinishError::NotEnoughShards(shortfall),
+            (None, None) => unreachable!("a stripe with enough shards and all pages is complete"),
+        }
     }
 }
 
@@ -320,6 +440,18 @@ impl NotEnoughShards {
         let present = u16::try_from(present).ok().filter(|present| *present < needed)?;
         Some(Self { stripe, needed, present })
     }
+}
+
+/// Why a resource is not complete. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FinishError {
+    /// A stripe lacks pieces.
+    #[error(transparent)]
+    NotEnoughShards(NotEnoughShards),
+    /// A page that names pieces of a stripe is not loaded, and cannot be rebuilt from what is.
+    #[error(transparent)]
+    NotEnoughPages(NotEnoughPages),
 }
 
 /// Why a range cannot be read. The caller is at fault, or too early; nothing changed.

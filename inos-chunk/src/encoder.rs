@@ -1,11 +1,15 @@
 //! From a resource to pieces and a manifest.
 
+mod repeats;
+
+pub(crate) use repeats::Repeats;
+
 use crate::compress::Packer;
 use crate::erasure::{Codec as ErasureCodec, Scratch};
 use crate::layout::{Group, Layout, StripeShape};
-use crate::manifest::MAX_PIECES;
+use crate::manifest::{ManifestBuilder, Tree};
 use crate::{ChunkId, Codec, Config, ConfigError, Manifest, Piece, Place};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -14,9 +18,10 @@ use core::fmt;
 /// All pieces of a resource, and its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The description of the resource.
+    /// The description of the resource, with all pages loaded.
     pub manifest: Manifest,
-    /// All pieces, in the order of [`Manifest::places`].
+    /// All pieces as [`Encoder::next_piece`] gives them: in the order of [`Manifest::places`], and among them the pages
+    /// of a manifest that has several.
     pub pieces: Vec<Piece>,
 }
 
@@ -40,13 +45,15 @@ pub struct Encoded {
 ///
 /// # Errors
 ///
-/// [`EncodeError::Config`], and [`EncodeError::ManifestFull`] before any work is done.
+/// [`EncodeError::Config`], and [`EncodeError::TooManyStripes`], before any work is done.
 pub fn encode(resource: &Bytes, config: &Config) -> Result<Encoded, EncodeError> {
     let mut encoder = Encoder::new(resource.len() as u64, config)?;
     encoder.push(resource.clone())?;
     encoder.end()?;
-    let pieces = core::iter::from_fn(|| encoder.next_piece()).collect();
-    Ok(Encoded { manifest: encoder.finish()?, pieces })
+    let pieces: Vec<Piece> = core::iter::from_fn(|| encoder.next_piece()).collect();
+    let mut manifest = encoder.finish()?;
+    manifest.load_own(&pieces);
+    Ok(Encoded { manifest, pieces })
 }
 
 /// Encodes a resource as it comes: push bytes, poll pieces, end, poll the rest, take the manifest.
@@ -88,8 +95,8 @@ pub struct Encoder {
     /// Full chunks that are not pieces yet.
     queue: VecDeque<Bytes>,
     group: OpenGroup,
-    ids: Vec<ChunkId>,
-    first_place: BTreeMap<ChunkId, Place>,
+    manifest: ManifestBuilder,
+    repeats: Repeats,
     packer: Packer,
     scratch: Option<Scratch>,
 }
@@ -118,8 +125,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Config`] for a wrong configuration, [`EncodeError::ManifestFull`] when the resource has too many
-    /// pieces for a manifest of one page.
+    /// [`EncodeError::Config`] for a wrong configuration, [`EncodeError::TooManyStripes`] when the resource has more
+    /// stripes than can be numbered.
     pub fn new(len: u64, config: &Config) -> Result<Self, EncodeError> {
         let encoder = Self::with(Some(len), config)?;
         encoder.layout(len)?;
@@ -146,27 +153,45 @@ impl Encoder {
             open: OpenChunk::Handle(Bytes::new()),
             queue: VecDeque::new(),
             group: OpenGroup::default(),
-            ids: Vec::new(),
-            first_place: BTreeMap::new(),
+            manifest: ManifestBuilder::new(config.geometry),
+            repeats: Repeats::default(),
             packer: Packer::new(),
             scratch: None,
         })
     }
 
-    /// The layout of a resource of `len` bytes, if its manifest fits one page.
     fn layout(&self, len: u64) -> Result<Layout, EncodeError> {
-        let layout = Layout::new(len, &self.config);
-        let pieces = layout.map_or(u64::MAX, |layout| layout.entry_count());
-        let full = EncodeError::ManifestFull { len, pieces, max_pieces: MAX_PIECES };
-        layout.filter(|_| pieces <= MAX_PIECES).ok_or(full)
+        Layout::new(len, &self.config).ok_or(EncodeError::TooManyStripes { len })
+    }
+
+    /// The layout, once the length is known.
+    fn known_layout(&self) -> Option<Layout> {
+        let len = self.declared_len.or_else(|| self.ended.then_some(self.pushed_len))?;
+        self.layout(len).ok()
     }
 
     /// The shape of a stripe, before any of its pieces is made: a placement can be asked for in time. `None` for a
     /// stripe that the resource does not have, and for every stripe while the length is unknown.
     #[must_use]
     pub fn stripe(&self, stripe: u32) -> Option<StripeShape> {
-        let len = self.declared_len.or_else(|| self.ended.then_some(self.pushed_len))?;
-        Some(self.layout(len).ok()?.stripe(stripe)?.shape)
+        Some(self.known_layout()?.stripe(stripe)?.shape)
+    }
+
+    /// [`Manifest::level`] of the manifest to come: above 0 some of the pieces are pages. `None` while the length is
+    /// unknown.
+    #[must_use]
+    pub fn level(&self) -> Option<u8> {
+        Some(self.tree()?.level())
+    }
+
+    /// All pieces of the resource, manifest pages and their parity included. `None` while the length is unknown.
+    #[must_use]
+    pub fn piece_count(&self) -> Option<u64> {
+        Some(self.known_layout()?.entry_count() + self.tree()?.piece_count())
+    }
+
+    fn tree(&self) -> Option<Tree> {
+        Some(Tree::new(&self.known_layout()?))
     }
 
     /// Takes the next bytes of the resource, any number of them. Chunks that lie within one push are kept as slices of
@@ -174,7 +199,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::ManifestFull`], [`EncodeError::TooLong`] and [`EncodeError::Ended`]; nothing of `bytes` was taken
+    /// [`EncodeError::TooManyStripes`], [`EncodeError::TooLong`] and [`EncodeError::Ended`]; nothing of `bytes` was taken
     /// then.
     pub fn push(&mut self, mut bytes: Bytes) -> Result<(), EncodeError> {
         let len = self.pushed_len.saturating_add(bytes.len() as u64);
@@ -230,7 +255,17 @@ impl Encoder {
     /// Makes the next piece; `None` when it takes more input, or [`end`](Self::end), or all pieces are made.
     pub fn next_piece(&mut self) -> Option<Piece> {
         loop {
-            let group = Group::new(self.group_chunks()?, self.config.geometry);
+            if let Some(page) = self.manifest.next_page() {
+                return Some(page);
+            }
+            let Some(chunks) = self.group_chunks() else {
+                if !self.is_drained() {
+                    return None;
+                }
+                self.manifest.end();
+                return self.manifest.next_page();
+            };
+            let group = Group::new(chunks, self.config.geometry);
             if (self.group.held.len() as u64) < group.chunks {
                 let chunk = self.queue.pop_front()?;
                 return Some(self.data_piece(group, chunk));
@@ -244,6 +279,11 @@ impl Encoder {
                 self.group = OpenGroup { number: self.group.number + 1, ..OpenGroup::default() };
             }
         }
+    }
+
+    /// Whether all data and parity pieces of the resource are made.
+    fn is_drained(&self) -> bool {
+        self.ended && self.known_layout().is_some_and(|layout| layout.entry_count() == self.manifest.ids())
     }
 
     /// Chunks of the open group, once that is certain; `None` also when there is no group left.
@@ -282,13 +322,12 @@ impl Encoder {
 
     fn place(&self, stripe_of_group: u64, index: u16) -> Place {
         let stripe = self.group.number * u64::from(self.config.interleave) + stripe_of_group;
-        Place::Shard { stripe: u32::try_from(stripe).expect("at most 2,047 pieces fit the manifest"), index }
+        Place::Shard { stripe: u32::try_from(stripe).expect("checked when the bytes were pushed"), index }
     }
 
     fn register(&mut self, id: ChunkId, place: Place) -> Option<Place> {
-        self.ids.push(id);
-        let first = *self.first_place.entry(id).or_insert(place);
-        (first != place).then_some(first)
+        self.manifest.push(id);
+        self.repeats.note(id, place)
     }
 
     fn compute_parity(&mut self, group: Group) {
@@ -318,11 +357,14 @@ impl Encoder {
     pub fn finish(&mut self) -> Result<Manifest, EncodeError> {
         self.end()?;
         let layout = self.layout(self.pushed_len)?;
-        let pieces = layout.entry_count() - self.ids.len() as u64;
+        let all = layout.entry_count() + Tree::new(&layout).piece_count();
+        let pieces = all - self.manifest.pieces();
         if pieces > 0 {
             return Err(EncodeError::Undrained { pieces });
         }
-        Ok(Manifest::new(layout, &self.ids))
+        // A resource without pages may not have been polled after the end.
+        self.manifest.end();
+        Ok(self.manifest.finish(layout))
     }
 }
 
@@ -333,7 +375,7 @@ impl fmt::Debug for Encoder {
             .field("declared_len", &self.declared_len)
             .field("pushed_len", &self.pushed_len)
             .field("ended", &self.ended)
-            .field("pieces_made", &self.ids.len())
+            .field("pieces_made", &self.manifest.pieces())
             .finish_non_exhaustive()
     }
 }
@@ -376,15 +418,11 @@ pub enum EncodeError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The resource has more pieces than a manifest of one page can name. Larger chunks make fewer pieces.
-    #[error("a resource of {len} bytes has {pieces} pieces, a manifest of one page names at most {max_pieces}")]
-    ManifestFull {
+    /// The resource has more than 2^32 - 1 stripes. Larger chunks or more data shards make fewer.
+    #[error("a resource of {len} bytes has too many stripes to be numbered with 32 bits")]
+    TooManyStripes {
         /// Length of the resource, with the refused bytes.
         len: u64,
-        /// Pieces it would have; `u64::MAX` when it has too many to number.
-        pieces: u64,
-        /// Pieces that fit.
-        max_pieces: u64,
     },
     /// More bytes than [`Encoder::new`] was told.
     #[error("{pushed} bytes were pushed for a resource of {declared}")]

@@ -9,12 +9,15 @@ pub const PARITY_CONTEXT: &str = "inos-chunk v1 parity shard";
 /// The `blake3::derive_key` context of manifest page ids, the root page included.
 pub const PAGE_CONTEXT: &str = "inos-chunk v1 manifest page";
 
+/// The `blake3::derive_key` context of the ids of parity over manifest pages.
+pub const PAGE_PARITY_CONTEXT: &str = "inos-chunk v1 page parity";
+
 /// The name of a piece: 32 bytes made from its content by BLAKE3.
 ///
 /// A data chunk is named by the BLAKE3-256 hash of its *plain* bytes, so the name depends on no compressor, engine or
-/// target, and any BLAKE3 tool can check it. Parity shards and manifest pages are named in domains of their own
-/// (`derive_key` with [`PARITY_CONTEXT`] and [`PAGE_CONTEXT`]): no chunk can be made to pass as a parity shard or as a
-/// page.
+/// target, and any BLAKE3 tool can check it. Parity shards, manifest pages and their parity are named in domains of their
+/// own (`derive_key` with [`PARITY_CONTEXT`], [`PAGE_CONTEXT`] and [`PAGE_PARITY_CONTEXT`]): no chunk can be made to pass
+/// as a parity shard or as a page.
 ///
 /// `Display` writes 64 lower-case hexadecimal digits, [`FromStr`] reads them in either case, `Debug` is short.
 ///
@@ -51,6 +54,12 @@ impl ChunkId {
     #[must_use]
     pub fn of_page(page: &[u8]) -> Self {
         Self(blake3::derive_key(PAGE_CONTEXT, page))
+    }
+
+    /// The id of a parity shard of manifest pages with these bytes.
+    #[must_use]
+    pub fn of_page_parity(shard: &[u8]) -> Self {
+        Self(blake3::derive_key(PAGE_PARITY_CONTEXT, shard))
     }
 
     /// An id received or stored as bytes. Any 32 bytes are a possible id.

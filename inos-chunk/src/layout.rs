@@ -109,6 +109,12 @@ impl Layout {
         Group::new(chunks, self.geometry)
     }
 
+    /// The entries of group `g`, below `groups()`.
+    pub(crate) fn entries_of_group(&self, g: u64) -> core::ops::Range<u64> {
+        let first = g * self.group_entries();
+        first..first + self.group(g).entries()
+    }
+
     pub(crate) fn stripe_count(&self) -> u32 {
         let Some(last) = self.groups().checked_sub(1) else { return 0 };
         let stripes = last * u64::from(self.interleave) + self.group(last).stripes();
@@ -175,6 +181,12 @@ impl Stripe {
     /// Number in the resource of data shard `index`; `None` for parity and beyond.
     pub(crate) fn chunk(&self, index: u16) -> Option<u64> {
         (index < self.shape.data).then(|| self.first_chunk + u64::from(index) * self.step)
+    }
+
+    /// Where the ids of the stripe's data and of its parity are in the manifest; between those of the data are others.
+    pub(crate) fn entries(&self) -> [core::ops::Range<u64>; 2] {
+        let last = self.data_entry + u64::from(self.shape.data - 1) * self.step;
+        [self.data_entry..last + 1, self.parity_entry..self.parity_entry + u64::from(self.shape.parity)]
     }
 
     /// Position of a shard's id in the manifest; `None` when the stripe has no such shard.

@@ -9,9 +9,7 @@
 //! # What this crate does not do
 //!
 //! It opens no socket and no file, starts no thread, reads no clock. It does not decide which node stores what. It does
-//! not encrypt. A manifest has one page at present, which is up to 2,047 pieces: about 1.6 GiB with the defaults, and
-//! sixteen times that with chunks of 16 MiB. `docs/format.md` also describes manifests of several pages; the crate
-//! neither writes nor reads them, and says so with an error before it has done any work.
+//! not encrypt. It does not keep the root page: whoever needs the resource holds its name and those few bytes.
 //!
 //! # Overview
 //!
@@ -19,6 +17,7 @@
 //! - [`split`]: chunks as slices of the resource, without a copy. [`ChunkSize`], default [`CHUNK_SIZE`].
 //! - [`Geometry`] and [`Config`]: how many parity shards, how many stripes in a group, and the odds that this gives.
 //! - [`encode`] and [`Encoder`]: from a resource to [`Piece`]s and a [`Manifest`], in one call or as a stream.
+//! - [`Manifest`]: what the pieces are called, page by page; a single piece is verified with one page of each level.
 //! - [`Assembler`]: from pieces, in any order and from anyone, back to the resource.
 //! - [`StripeRepair`]: lost pieces of one stripe, data and parity, from the others.
 //! - [`erasure`]: the Reed-Solomon code alone.
@@ -67,7 +66,7 @@
 //! - Same bytes and same [`Config`], same ids, parity and manifest: on every target, however the bytes were pushed.
 //!   Only LZ4 blocks may differ between targets; they decode to the same bytes.
 //! - Every chunk that is handed out has the id that the manifest names, repaired ones included.
-//! - Input from strangers never panics and never makes the crate allocate more than one chunk or one manifest page.
+//! - Input from strangers never panics and never makes the crate allocate more than one chunk or one root page.
 //! - Parity bytes are those of the `reed-solomon-simd` crate, and LZ4 blocks are plain: others can read them.
 //!
 //! # Limits
@@ -77,9 +76,10 @@
 //! | chunk | a power of two, 4 KiB..=16 MiB; default 1 MiB |
 //! | shards of a stripe | 1..=32,768 data, 1..=32,768 parity; default 100 + 20 |
 //! | stripes of a group | 1..=256; default 4 |
-//! | pieces of a resource | 2,047 |
-//! | manifest | 64 KiB |
-//! | memory of an encoder, an assembler | a group, and parity or losses of a stripe; default 420 MiB |
+//! | stripes of a resource | 2^32 - 1 |
+//! | manifest page | 64 KiB; up to 2,047 pieces, 1.6 GiB with the defaults, need no page but the root |
+//! | pages lost | any of a page stripe of at most 100, up to its parity: in the proportion of the geometry, at least 4 |
+//! | memory of an encoder, an assembler | a group, and parity or losses of a stripe, and 100 pages; default 430 MiB |
 //! | parity | `ceil(k * parity / data)` shards for k chunks, at least 1; it does not compress |
 //!
 //! # Features
@@ -121,14 +121,16 @@ mod repair;
 mod serial;
 mod split;
 
-pub use assembler::{Assembler, NotEnoughShards, ReadError};
-pub use check::{Inserted, RejectReason};
+pub use assembler::{Assembler, FinishError, NotEnoughShards, ReadError};
+pub use check::{Inserted, RejectReason, VerifyError};
 pub use config::{Compression, Config, ConfigError};
 pub use encoder::{EncodeError, Encoded, Encoder, encode};
 pub use geometry::{Geometry, GeometryError, StorageClass};
-pub use id::{ChunkId, PAGE_CONTEXT, PARITY_CONTEXT, ParseIdError};
+pub use id::{ChunkId, PAGE_CONTEXT, PAGE_PARITY_CONTEXT, PARITY_CONTEXT, ParseIdError};
 pub use layout::StripeShape;
-pub use manifest::{Limits, Location, MAX_PIECES, Manifest, ManifestError, PAGE_BYTES, Quantity};
+pub use manifest::{
+    Limits, Location, LookupError, MAX_ROOT_PIECES, Manifest, ManifestError, NotEnoughPages, PAGE_BYTES, Quantity,
+};
 pub use piece::{Codec, Piece, PieceError, Place};
 pub use repair::{RepairError, StripeRepair};
 pub use split::{CHUNK_SIZE, ChunkSize, ChunkSizeError, Split, split};

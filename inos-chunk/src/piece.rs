@@ -19,6 +19,16 @@ pub enum Place {
         /// Shard of the stripe: data shards first, then parity.
         index: u16,
     },
+    /// A manifest page below the root, or parity of such pages.
+    Page {
+        /// Level of the page, 0 for one that names pieces; of the protected pages for parity.
+        level: u8,
+        /// Number, in the level above, of the page that names this one; 0 for the root.
+        parent: u32,
+        /// Which of the parent's entries names this one: stripe after stripe of at most 100 pages, each followed by
+        /// its parity.
+        child: u16,
+    },
 }
 
 /// How the bytes of a piece are stored.
@@ -32,10 +42,10 @@ pub enum Codec {
     Lz4,
 }
 
-/// One data chunk or parity shard of a resource, as it is sent and stored.
+/// One data chunk or parity shard of a resource, or one page of its manifest, as it is sent and stored.
 ///
-/// All fields are claims of whoever made the piece. [`Assembler`](crate::Assembler) and
-/// [`StripeRepair`](crate::StripeRepair) check each of them against the manifest.
+/// All fields are claims of whoever made the piece. [`Assembler`](crate::Assembler),
+/// [`StripeRepair`](crate::StripeRepair) and [`Manifest`](crate::Manifest) check each of them.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -56,14 +66,15 @@ pub struct Piece {
     pub id: ChunkId,
     /// Where the piece belongs.
     pub place: Place,
-    /// How `bytes` is stored. Parity is always [`Codec::Raw`].
+    /// How `bytes` is stored. Parity and pages are always [`Codec::Raw`].
     pub codec: Codec,
     /// Length of the plain bytes, 1..=16 MiB.
     pub plain_len: u32,
     /// The stored bytes: `plain_len` of them for [`Codec::Raw`], fewer for [`Codec::Lz4`].
     pub bytes: Bytes,
     /// The first piece of the same encoder with the same id, if there is one. A node that holds it needs to store the
-    /// bytes only once; the two pieces are still separate shards, and are placed separately. Does not travel:
+    /// bytes only once; the two pieces are still separate shards, and are placed separately. The encoder remembers the
+    /// first 65,536 distinct ids of shards; repeats of later ones, and pages, do not show here. Does not travel:
     /// [`Piece::from_bytes`] leaves it empty.
     pub duplicate_of: Option<Place>,
 }
@@ -85,6 +96,7 @@ impl fmt::Debug for Piece {
 const MAGIC: [u8; 4] = *b"INOP";
 const VERSION: u8 = 1;
 const KIND_SHARD: u8 = 0;
+const KIND_PAGE: u8 = 1;
 const TAG_AT: usize = 56;
 
 impl Piece {
@@ -102,7 +114,10 @@ impl Piece {
     #[must_use]
     pub fn encode_header(&self) -> [u8; Self::HEADER_LEN] {
         let stored_len = u32::try_from(self.bytes.len()).expect("a piece is shorter than 4 GiB");
-        let Place::Shard { stripe, index } = self.place;
+        let (kind, number, index, level) = match self.place {
+            Place::Shard { stripe, index } => (KIND_SHARD, stripe, index, 0),
+            Place::Page { level, parent, child } => (KIND_PAGE, parent, child, level),
+        };
         let codec = match self.codec {
             Codec::Raw => 0,
             Codec::Lz4 => 1,
@@ -110,10 +125,11 @@ impl Piece {
         let mut header = [0; Self::HEADER_LEN];
         header[0..4].copy_from_slice(&MAGIC);
         header[4] = VERSION;
-        header[5] = KIND_SHARD;
+        header[5] = kind;
         header[6] = codec;
-        header[8..12].copy_from_slice(&stripe.to_le_bytes());
+        header[8..12].copy_from_slice(&number.to_le_bytes());
         header[12..14].copy_from_slice(&index.to_le_bytes());
+        header[14] = level;
         header[16..20].copy_from_slice(&self.plain_len.to_le_bytes());
         header[20..24].copy_from_slice(&stored_len.to_le_bytes());
         header[24..56].copy_from_slice(self.id.as_bytes());
@@ -157,22 +173,25 @@ impl Piece {
             return Err(PieceError::Damaged);
         }
         check_stored_len(&header, bytes)?;
-        if header[5] != KIND_SHARD {
-            return Err(PieceError::Kind { kind: header[5] });
-        }
+        let (number, index) = (read_u32(&header, 8), u16::from_le_bytes([header[12], header[13]]));
+        let place = match (header[5], header[14]) {
+            (KIND_SHARD, 0) => Place::Shard { stripe: number, index },
+            (KIND_SHARD, _) => return Err(PieceError::Reserved),
+            (KIND_PAGE, level) => Place::Page { level, parent: number, child: index },
+            (kind, _) => return Err(PieceError::Kind { kind }),
+        };
         let codec = match header[6] {
             0 => Codec::Raw,
             1 => Codec::Lz4,
             codec => return Err(PieceError::Codec { codec }),
         };
-        if header[7] != 0 || header[14..16] != [0, 0] {
+        if header[7] != 0 || header[15] != 0 {
             return Err(PieceError::Reserved);
         }
         let plain_len = read_u32(&header, 16);
         if plain_len == 0 || plain_len > ChunkSize::MAX.bytes_u32() {
             return Err(PieceError::PlainLen { plain_len });
         }
-        let place = Place::Shard { stripe: read_u32(&header, 8), index: u16::from_le_bytes([header[12], header[13]]) };
         let mut id = [0; ChunkId::LEN];
         id.copy_from_slice(&header[24..56]);
         let bytes = wire.split_off(Self::HEADER_LEN);
@@ -233,7 +252,7 @@ pub enum PieceError {
     /// A kind of place this crate does not read.
     #[error("unknown kind of place {kind}")]
     Kind {
-        /// The kind found; this crate reads 0, a shard.
+        /// The kind found; this crate reads 0, a shard, and 1, a page.
         kind: u8,
     },
     /// A codec this crate does not know.

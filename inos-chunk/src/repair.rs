@@ -4,7 +4,7 @@ use crate::check::{check_claims, id_of};
 use crate::compress::Packer;
 use crate::erasure::{Codec as ErasureCodec, Scratch};
 use crate::layout::Stripe;
-use crate::{Codec, Compression, Inserted, Manifest, NotEnoughShards, Piece, Place, RejectReason};
+use crate::{Codec, Compression, Inserted, Manifest, NotEnoughShards, Piece, Place, RejectReason, VerifyError};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -44,7 +44,8 @@ impl StripeRepair {
     ///
     /// # Errors
     ///
-    /// [`RepairError::UnknownPlace`] when the resource has no such stripe, or the stripe no such shard.
+    /// [`RepairError::UnknownPlace`] when the resource has no such stripe, or the stripe no such shard;
+    /// [`RepairError::NotLoaded`] when pages of [`Manifest::pages_for_stripe`] are not loaded.
     pub fn new(manifest: &Manifest, stripe: u32, wanted: &[u16]) -> Result<Self, RepairError> {
         let number = stripe;
         let unknown = |index| RepairError::UnknownPlace { place: Place::Shard { stripe, index } };
@@ -54,6 +55,10 @@ impl StripeRepair {
         if let Some(&index) = wanted.iter().find(|&&index| stripe.entry(index).is_none()) {
             return Err(unknown(index));
         }
+        let entries = stripe.entries().into_iter();
+        if let Some(page) = entries.flat_map(|entries| manifest.needed_for(entries)).next() {
+            return Err(RepairError::NotLoaded { page });
+        }
         let wanted = wanted.iter().copied().collect();
         Ok(Self { manifest: manifest.clone(), number, stripe, wanted, present: BTreeMap::new() })
     }
@@ -62,13 +67,16 @@ impl StripeRepair {
     ///
     /// Allocates the plain bytes of an LZ4 piece, nothing else. O(length of the piece).
     pub fn insert(&mut self, piece: Piece) -> Inserted {
-        let Place::Shard { stripe, index } = piece.place;
+        let Place::Shard { stripe, index } = piece.place else {
+            return Inserted::Rejected(RejectReason::NotAShard { place: piece.place });
+        };
         if stripe != self.number {
             return Inserted::Rejected(RejectReason::OtherStripe { expected: self.number, stripe });
         }
         let expected = match check_claims(&self.manifest, &self.stripe, index, &piece) {
             Ok(expected) => expected,
-            Err(reason) => return Inserted::Rejected(reason),
+            Err(VerifyError::Rejected(reason)) => return Inserted::Rejected(reason),
+            Err(VerifyError::NotLoaded { page }) => return Inserted::NeedsPage { page, piece },
         };
         let enough = self.shortfall().is_none() && !self.wanted.contains(&index);
         if enough || self.present.contains_key(&index) {
@@ -188,6 +196,12 @@ pub enum RepairError {
     UnknownPlace {
         /// The place asked for.
         place: Place,
+    },
+    /// A page with ids of the stripe is not loaded. The caller is too early.
+    #[error("the page at {page:?} is not loaded")]
+    NotLoaded {
+        /// The uppermost page that is missing.
+        page: Place,
     },
     /// More pieces are needed.
     #[error(transparent)]

@@ -91,6 +91,8 @@ pub(super) fn fetch(
                         fetched.pieces.insert(from.index, piece);
                     }
                     Inserted::Rejected(_) => liars.push(from.node),
+                    // No manifest of several pages is stored here.
+                    Inserted::NeedsPage { .. } => {}
                 },
                 _ => liars.push(from.node),
             }

@@ -174,6 +174,10 @@ impl Vault {
         // What the encoder was told and what it got differ: this is not the file that was priced.
         let changed = |error: EncodeError| Failure::file(&path, &format_args!("changed while it was read: {error}"));
         let mut encoder = Encoder::new(source.len, &self.config).map_err(|error| refused(&error))?;
+        // The voters keep the root page, and nobody here keeps others.
+        if encoder.level() != Some(0) {
+            return Err(refused(&"is too large: the manifest would have several pages"));
+        }
         let mut targets = Targets::new(self.scheme, &self.placement, world, source.len)?;
         let mut hasher = blake3::Hasher::new();
         loop {

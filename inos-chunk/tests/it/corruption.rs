@@ -5,8 +5,8 @@
 use crate::common::{CHUNK, any_config, any_resource, assert_accepted, config, noise, shard, text};
 use bytes::Bytes;
 use inos_chunk::{
-    Assembler, ChunkId, Codec, Inserted, Limits, Manifest, NotEnoughShards, Piece, Place, RejectReason, StripeRepair,
-    encode,
+    Assembler, ChunkId, Codec, FinishError, Inserted, Limits, Manifest, NotEnoughShards, Piece, Place, RejectReason,
+    StripeRepair, encode,
 };
 use proptest::prelude::*;
 
@@ -134,7 +134,7 @@ proptest! {
     ) {
         let manifest = encode(&noise(9 * CHUNK + 77, 1), &config(3, 2, 2)).unwrap().manifest;
         let place = Place::Shard { stripe, index };
-        let id = manifest.id(place).filter(|_| genuine_id).unwrap_or(ChunkId::of_chunk(&bytes));
+        let id = manifest.id(place).ok().filter(|_| genuine_id).unwrap_or(ChunkId::of_chunk(&bytes));
         let codec = if raw { Codec::Raw } else { Codec::Lz4 };
         let plain_len = manifest.piece_len(place).filter(|_| genuine_id).unwrap_or(plain_len);
         let piece = Piece { id, place, codec, plain_len, bytes: bytes.into(), duplicate_of: None };
@@ -190,7 +190,8 @@ fn inconsistent_parity_is_blamed_on_the_manifest() {
     assert_accepted(assembler.insert(honest.pieces[1].clone()));
     assert_eq!(assembler.insert(forged.clone()), blame);
     assert_eq!(assembler.insert(honest.pieces[4].clone()), blame);
-    assert_eq!(assembler.finish(), Err(NotEnoughShards { stripe: 0, needed: 3, present: 2 }));
+    let shortfall = NotEnoughShards { stripe: 0, needed: 3, present: 2 };
+    assert_eq!(assembler.finish(), Err(FinishError::NotEnoughShards(shortfall)));
     assert_eq!(assembler.missing().collect::<Vec<_>>(), [honest.pieces[2].place]);
     assert_accepted(assembler.insert(honest.pieces[2].clone()));
     assert_eq!(assembler.finish(), Ok(resource));

@@ -4,7 +4,9 @@
 
 use crate::common::{CHUNK, config, noise};
 use bytes::Bytes;
-use inos_chunk::{Assembler, ChunkId, ChunkSize, Config, Geometry, Inserted, Limits, Manifest, Place, encode};
+use inos_chunk::{
+    Assembler, ChunkId, ChunkSize, Config, Geometry, Inserted, Limits, LookupError, Manifest, Place, encode,
+};
 use proptest::prelude::*;
 
 #[cfg(target_arch = "wasm32")]
@@ -72,7 +74,7 @@ fn check(plain_len: u64, config: &Config) {
     assert_eq!(manifest.stripe_count() as usize, naive.stripes.len());
     assert!(manifest.places().eq(naive.places.iter().copied()));
     for (entry, place) in naive.places.iter().enumerate() {
-        assert_eq!(manifest.id(*place), Some(made_up_id(entry)), "{place:?}");
+        assert_eq!(manifest.id(*place), Ok(made_up_id(entry)), "{place:?}");
     }
     for (number, stripe) in naive.stripes.iter().enumerate() {
         let shape = manifest.stripe(number as u32).unwrap();
@@ -94,7 +96,8 @@ fn check(plain_len: u64, config: &Config) {
             let place = Place::Shard { stripe: number as u32, index };
             assert_eq!((manifest.chunk_at(place), manifest.piece_len(place)), (None, Some(shape.shard_bytes)));
         }
-        assert_eq!(manifest.id(Place::Shard { stripe: number as u32, index: shape.data + shape.parity }), None);
+        let place = Place::Shard { stripe: number as u32, index: shape.data + shape.parity };
+        assert_eq!(manifest.id(place), Err(LookupError::NoSuchPlace { place }));
     }
     assert_eq!(manifest.stripe(naive.stripes.len() as u32), None);
     assert_eq!((manifest.place_of_chunk(chunks), manifest.locate(plain_len)), (None, None));

@@ -7,7 +7,7 @@
 use crate::common::{CHUNK, config, noise};
 use bytes::Bytes;
 use inos_chunk::erasure::{Codec, CodecError};
-use inos_chunk::{Assembler, Compression, Inserted, RepairError, StripeRepair, encode};
+use inos_chunk::{Assembler, Compression, FinishError, Inserted, RepairError, StripeRepair, encode};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -117,7 +117,8 @@ fn all_patterns_through_assembler_and_stripe_repair() {
                 assert!(!matches!(repair.insert(piece.clone()), Inserted::Rejected(_)));
             }
             if lost.len() > usize::from(parity) {
-                let shortfall = assembler.finish().unwrap_err();
+                let shortfall = assembler.shortfall(0).unwrap();
+                assert_eq!(assembler.finish(), Err(FinishError::NotEnoughShards(shortfall)));
                 assert_eq!(usize::from(shortfall.present), shards - lost.len());
                 assert_eq!(repair.finish(Compression::Lz4), Err(RepairError::NotEnoughShards(shortfall)));
                 assert!(!repair.is_ready());

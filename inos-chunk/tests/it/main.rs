@@ -14,6 +14,7 @@ mod golden;
 mod layout;
 mod losses;
 mod manifest;
+mod pages;
 mod piece;
 mod repair;
 mod roundtrip;

@@ -5,8 +5,8 @@
 use crate::common::{CHUNK, any_config, config, noise};
 use bytes::Bytes;
 use inos_chunk::{
-    ChunkId, ChunkSize, Config, EncodeError, Encoder, Geometry, Limits, MAX_PIECES, Manifest, ManifestError,
-    PAGE_BYTES, Quantity, encode,
+    ChunkId, ChunkSize, Config, EncodeError, Encoder, Limits, MAX_ROOT_PIECES, Manifest, ManifestError, PAGE_BYTES,
+    Quantity, encode,
 };
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ proptest! {
             prop_assert_eq!(manifest.to_bytes(), Bytes::from(bytes.clone()));
             prop_assert!(manifest.root() != original.root() || manifest == original);
             prop_assert_eq!(manifest.places().count() as u64, manifest.piece_count());
-            prop_assert!(manifest.places().all(|place| manifest.id(place).is_some()));
+            prop_assert!(manifest.places().all(|place| manifest.id(place).is_ok()));
         }
         prop_assert!(Manifest::open(&bytes, original.root(), &Limits::default()).is_ok() == (bytes == original.to_bytes()));
     }
@@ -79,7 +79,7 @@ fn each_field_is_checked() {
     };
     assert_eq!(with(0, b"X"), ManifestError::Magic);
     assert_eq!(with(4, &[2, 0]), ManifestError::Version { version: 2 });
-    assert_eq!(with(6, &[1]), ManifestError::Level { level: 1 });
+    assert_eq!(with(6, &[1]), ManifestError::Level { expected: 0, claimed: 1 });
     assert_eq!(with(7, &[11]), ManifestError::ChunkSize { log2: 11 });
     assert_eq!(with(7, &[25]), ManifestError::ChunkSize { log2: 25 });
     assert_eq!(with(16, &[0, 0]), ManifestError::Geometry { data: 0, parity: 2, interleave: 2 });
@@ -103,19 +103,18 @@ fn limits_hold_before_anything_is_allocated() {
     assert_eq!(decode(&header), Err(error));
     let unlimited = Limits {
         max_plain_len: u64::MAX,
-        max_manifest_bytes: usize::MAX,
         max_pieces: u64::MAX,
+        max_level: u8::MAX,
+        max_manifest_bytes: u64::MAX,
         max_group_bytes: u64::MAX,
     };
     assert!(matches!(
         Manifest::from_bytes(&header, &unlimited),
         Err(ManifestError::Limit { what: Quantity::Stripes, .. })
     ));
+    // The same header over as much as can be numbered: its counts are wrong, and found so without an allocation.
     header[8..16].copy_from_slice(&(1_u64 << 40).to_le_bytes());
-    assert!(matches!(
-        Manifest::from_bytes(&header, &unlimited),
-        Err(ManifestError::Limit { what: Quantity::Pieces, max: MAX_PIECES, .. })
-    ));
+    assert_eq!(Manifest::from_bytes(&header, &unlimited), Err(ManifestError::Level { expected: 2, claimed: 0 }));
     let bytes = sample().to_bytes();
     let len = bytes.len();
     for (limits, what, value, max) in [
@@ -129,33 +128,19 @@ fn limits_hold_before_anything_is_allocated() {
     let page = vec![0; PAGE_BYTES + 1];
     assert!(matches!(
         Manifest::from_bytes(&page, &unlimited),
-        Err(ManifestError::Limit { what: Quantity::ManifestBytes, .. })
+        Err(ManifestError::Limit { what: Quantity::RootBytes, value: 65_537, max: 65_536 })
     ));
 }
 
 #[test]
-fn the_limit_of_one_page_is_known_before_the_work() {
+fn a_root_page_names_up_to_2047_pieces() {
+    assert_eq!((PAGE_BYTES, MAX_ROOT_PIECES), (65_536, 2047));
     // 1 GiB of 1 MiB chunks fits: 1024 data, 205 parity.
-    assert!(Encoder::new(1 << 30, &Config::default()).is_ok());
-    assert_eq!((PAGE_BYTES, MAX_PIECES), (65_536, 2047));
-    let error = Encoder::new(2 << 30, &Config::default()).unwrap_err();
-    assert_eq!(error, EncodeError::ManifestFull { len: 2 << 30, pieces: 2458, max_pieces: 2047 });
+    assert_eq!(Encoder::new(1 << 30, &Config::default()).unwrap().level(), Some(0));
+    assert_eq!(Encoder::new(2 << 30, &Config::default()).unwrap().level(), Some(1));
+    assert_eq!(Encoder::new(1 << 40, &Config::default()).unwrap().level(), Some(1));
     let error = Encoder::new(u64::MAX, &Config::default()).unwrap_err();
-    assert!(matches!(error, EncodeError::ManifestFull { pieces: u64::MAX, .. }));
+    assert_eq!(error, EncodeError::TooManyStripes { len: u64::MAX });
     let larger = Config { chunk_size: ChunkSize::MAX, ..Config::default() };
-    assert!(Encoder::new(16 << 30, &larger).is_ok());
-
-    // As a stream, to the last chunk that fits: 1023 stripes of 1 + 1, so 1023 chunks.
-    let config = Config { geometry: Geometry::new(1, 1).unwrap(), interleave: 8, ..config(1, 1, 8) };
-    let mut encoder = Encoder::streaming(&config).unwrap();
-    let resource = noise(1024 * CHUNK, 1);
-    encoder.push(resource.slice(..1023 * CHUNK)).unwrap();
-    let error = encoder.push(resource.slice(1023 * CHUNK..1023 * CHUNK + 1)).unwrap_err();
-    assert_eq!(error, EncodeError::ManifestFull { len: 1023 * 4096 + 1, pieces: 2048, max_pieces: 2047 });
-    // Nothing was taken: the resource so far is whole.
-    encoder.end().unwrap();
-    while encoder.next_piece().is_some() {}
-    let manifest = encoder.finish().unwrap();
-    assert_eq!((manifest.chunk_count(), manifest.piece_count()), (1023, 2046));
-    assert_eq!(decode(&manifest.to_bytes()), Ok(manifest));
+    assert_eq!(Encoder::new(16 << 30, &larger).unwrap().level(), Some(0));
 }

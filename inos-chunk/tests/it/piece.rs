@@ -56,7 +56,7 @@ fn each_field_is_checked() {
     };
     assert_eq!(forged(0, b"X"), PieceError::Magic);
     assert_eq!(forged(4, &[2]), PieceError::Version { version: 2 });
-    assert_eq!(forged(5, &[1]), PieceError::Kind { kind: 1 });
+    assert_eq!(forged(5, &[2]), PieceError::Kind { kind: 2 });
     assert_eq!(forged(6, &[2]), PieceError::Codec { codec: 2 });
     assert_eq!(forged(7, &[1]), PieceError::Reserved);
     assert_eq!(forged(14, &[1]), PieceError::Reserved);

@@ -4,7 +4,7 @@
 use crate::common::{CHUNK, any_config, any_resource, config, noise, shard, text};
 use alloc::collections::BTreeMap;
 use bytes::Bytes;
-use inos_chunk::{Assembler, ChunkId, Codec, Compression, Config, Inserted, Manifest, Piece, encode};
+use inos_chunk::{Assembler, ChunkId, Codec, Compression, Config, FinishError, Inserted, Manifest, Piece, encode};
 use proptest::prelude::*;
 
 #[cfg(target_arch = "wasm32")]
@@ -73,7 +73,8 @@ proptest! {
             prop_assert_eq!(shortfall.needed, encoded.manifest.stripe(stripe).unwrap().data);
             prop_assert_eq!(shortfall.present + 1, shortfall.needed);
         }
-        prop_assert_eq!(assembler.finish().unwrap_err(), assembler.shortfall(0).unwrap());
+        let shortfall = assembler.shortfall(0).unwrap();
+        prop_assert_eq!(assembler.finish(), Err(FinishError::NotEnoughShards(shortfall)));
     }
 
     #[test]
