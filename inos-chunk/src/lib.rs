@@ -8,7 +8,7 @@
 //!
 //! # What this crate does not do
 //!
-//! It opens no socket and no file, starts no thread, reads no clock. It does not decide which node stores what. It does
+//! It opens no socket and no file, reads no clock, starts no thread unless asked for `parallel::Encoder`. It does not decide which node stores what. It does
 //! not encrypt. It does not keep the root page: whoever needs the resource holds its name and those few bytes.
 //!
 //! # Overview
@@ -88,6 +88,7 @@
 //!   needs `alloc` only.
 //! - `fast-lz4`: makes LZ4 blocks with unchecked (`unsafe`) code of `lz4_flex`, a tenth to a third faster. Only makes:
 //!   blocks from strangers are always opened by checked code. The choice holds for all users of this crate in a build.
+//! - `parallel`: the module `parallel`, whose encoder makes the same pieces on several threads. Absent on wasm32.
 //! - `serde`: for the plain types. What is deserialized is checked as [`Config::validate`] and `new` check it.
 //!
 //! # References
@@ -115,6 +116,8 @@ mod geometry;
 mod id;
 mod layout;
 mod manifest;
+#[cfg(all(feature = "parallel", not(target_arch = "wasm32")))]
+pub mod parallel;
 mod piece;
 mod repair;
 #[cfg(feature = "serde")]

@@ -15,6 +15,8 @@ mod layout;
 mod losses;
 mod manifest;
 mod pages;
+#[cfg(all(feature = "parallel", not(target_arch = "wasm32")))]
+mod parallel;
 mod piece;
 mod repair;
 mod roundtrip;
