@@ -18,6 +18,18 @@ use inos_chunk::{
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    end: End,
+    steps: Vec<Step<'a>>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum End {
+    AllArrive,
+    SomeAreLost,
+}
+
+#[derive(Arbitrary, Debug)]
 enum Step<'a> {
     /// A genuine piece, changed in some ways.
     Forged {
@@ -165,12 +177,12 @@ fn parse(wire: Vec<u8>) -> Option<Piece> {
     Some(piece)
 }
 
-fuzz_target!(|steps: Vec<Step<'_>>| {
+fuzz_target!(|input: Input<'_>| {
     let world = world();
     let mut assembler = Assembler::new(world.encoded.manifest.clone());
     let mut repair = StripeRepair::new(&world.encoded.manifest, 1, &[0, 2, 6]).expect("the stripe has these shards");
     let mut handed_out = 0;
-    for step in steps {
+    for step in input.steps {
         let (piece, to) = match step {
             Step::Forged { original, to, forgeries } => (Some(world.forge(original, forgeries)), to),
             Step::Edited { original, to, edits, keep } => {
@@ -205,8 +217,12 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
             assert!(world.is_genuine(&piece), "only genuine pieces are accepted");
         }
     }
-    complete(world, assembler, handed_out);
-    complete_repair(world, repair);
+    if matches!(input.end, End::SomeAreLost) {
+        complete(world, world.encoded.pieces.iter().rev(), assembler, handed_out);
+        complete_repair(world, repair);
+    } else {
+        complete(world, world.encoded.pieces.iter(), assembler, handed_out);
+    }
 });
 
 fn next(world: &World, assembler: &mut Assembler, handed_out: &mut usize) {
@@ -217,9 +233,14 @@ fn next(world: &World, assembler: &mut Assembler, handed_out: &mut usize) {
     }
 }
 
-/// Of the genuine pieces as many as are needed; the first ones are lost.
-fn complete(world: &World, mut assembler: Assembler, mut handed_out: usize) {
-    for piece in world.encoded.pieces.iter().rev() {
+/// Parity is at the end of each group: in reverse, the first chunks of a stripe are not needed any more.
+fn complete<'a>(
+    world: &World,
+    pieces: impl Iterator<Item = &'a Piece>,
+    mut assembler: Assembler,
+    mut handed_out: usize,
+) {
+    for piece in pieces {
         let inserted = assembler.insert(piece.clone());
         assert!(matches!(inserted, Inserted::Accepted | Inserted::Duplicate), "a genuine piece is welcome");
     }
