@@ -8,7 +8,7 @@ mod rusty_erasure;
 pub(crate) use self::ours::Ours;
 pub(crate) use self::reed_solomon_erasure::ReedSolomonErasure;
 pub(crate) use self::reed_solomon_simd::ReedSolomonSimd;
-pub(crate) use self::rusty_erasure::{Planning, RustyErasure};
+pub(crate) use self::rusty_erasure::RustyErasure;
 
 use core::time::Duration;
 
@@ -37,6 +37,15 @@ pub(crate) struct Shape {
 pub(crate) enum Walk {
     Whole,
     Columns,
+}
+
+/// When the plan of a repair is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planning {
+    /// Before the measured part: as for the second of many stripes with the same losses.
+    Once,
+    /// In each repair.
+    EachTime,
 }
 
 impl Shape {

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use inos_chunk::erasure::EngineKind;
+
 use crate::Effort;
 use crate::code::{Code, Ours, Planning, ReedSolomonErasure, ReedSolomonSimd, RustyErasure, Shape, Walk};
 use crate::contest::{Contestant, Role, compete};
@@ -20,7 +22,7 @@ pub(crate) fn encode(case: &'static str, data: usize, parity: usize, effort: Eff
     let shards: Vec<&[u8]> = bytes.chunks(shape.shard_bytes).collect();
     let mut contestants = Vec::new();
     let mut absent = Vec::new();
-    for (name, role, code) in codes(shape) {
+    for (name, role, code) in codes(shape, effort.engine) {
         match code {
             Some(code) => contestants.push(Contestant::new(name, role, encoding(shape, &shards, code))),
             None => absent.push(name),
@@ -38,12 +40,15 @@ pub(crate) fn repair(case: &'static str, data: usize, parity: usize, lost: usize
     let shards: Vec<&[u8]> = bytes.chunks(shape.shard_bytes).collect();
     let mut contestants = Vec::new();
     let mut absent = Vec::new();
-    for (name, role, code) in codes(shape) {
+    for (name, role, code) in codes(shape, effort.engine) {
         match code {
             Some(code) => contestants.push(Contestant::new(name, role, repairing(shape, &shards, lost, code))),
             None => absent.push(name),
         }
     }
+    let code = Box::new(Ours::new(shape, effort.engine, Planning::EachTime));
+    let turn = repairing(shape, &shards, lost, code);
+    contestants.push(Contestant::new("ours with the plan inside", Role::Aside, turn));
     if let Some(code) = RustyErasure::new(Shape { walk: Walk::Columns, ..shape }, Planning::EachTime) {
         let turn = repairing(shape, &shards, lost, Box::new(code));
         contestants.push(Contestant::new("rusty_erasure-columns with the plan inside", Role::Aside, turn));
@@ -57,7 +62,7 @@ pub(crate) fn repair(case: &'static str, data: usize, parity: usize, lost: usize
 type Entry = (&'static str, Role, Option<Box<dyn Code>>);
 
 /// Ours and the peers. `None` where there is no such code.
-fn codes(shape: Shape) -> [Entry; 7] {
+fn codes(shape: Shape, engine: EngineKind) -> [Entry; 7] {
     fn boxed<'a>(code: impl Code + 'a) -> Box<dyn Code + 'a> {
         Box::new(code)
     }
@@ -65,7 +70,7 @@ fn codes(shape: Shape) -> [Entry; 7] {
     let columns = Shape { walk: Walk::Columns, ..shape };
     let once = Planning::Once;
     [
-        ("ours", Role::Ours, Some(boxed(Ours::new(whole)))),
+        ("ours", Role::Ours, Some(boxed(Ours::new(whole, engine, once)))),
         ("reed-solomon-simd", Role::Peer, Some(boxed(ReedSolomonSimd::new(whole)))),
         ("reed-solomon-simd-columns", Role::Peer, Some(boxed(ReedSolomonSimd::new(columns)))),
         ("rusty_erasure", Role::Peer, RustyErasure::new(whole, once).map(boxed)),
@@ -78,7 +83,8 @@ fn codes(shape: Shape) -> [Entry; 7] {
 fn stripe(data: usize, parity: usize, effort: Effort) -> (Shape, Vec<String>) {
     let small = effort.quick && (data + parity) * SHARD_BYTES > QUICK_STRIPE_BYTES;
     let shard_bytes = if small { SMALL_SHARD_BYTES } else { SHARD_BYTES };
-    (Shape { data, parity, shard_bytes, walk: Walk::Whole }, vec![format!("shards of {} KiB", shard_bytes >> 10)])
+    let note = format!("shards of {} KiB, our engine {}", shard_bytes >> 10, effort.engine);
+    (Shape { data, parity, shard_bytes, walk: Walk::Whole }, vec![note])
 }
 
 fn note_absent(absent: &[&str], notes: &mut Vec<String>) {

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use inos_chunk::erasure::EngineKind;
 use report::Row;
 
 /// One comparison: its name, and what runs it.
@@ -60,6 +61,18 @@ struct Options {
     /// Prints one JSON object per line and case instead of the tables.
     #[arg(long)]
     json: bool,
+    /// Has our erasure code use these vector instructions instead of the fastest. Pipelines always use the fastest.
+    #[arg(long, value_name = "NAME", value_parser = engine)]
+    engine: Option<EngineKind>,
+}
+
+/// An engine that this CPU has, by its name.
+fn engine(name: &str) -> Result<EngineKind, String> {
+    let available = || EngineKind::ALL.into_iter().filter(|kind| kind.is_available());
+    available().find(|kind| kind.to_string() == name).ok_or_else(|| {
+        let names: Vec<String> = available().map(|kind| kind.to_string()).collect();
+        format!("this CPU has {}", names.join(", "))
+    })
 }
 
 /// How much is measured.
@@ -67,6 +80,7 @@ struct Options {
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
+    pub(crate) engine: EngineKind,
 }
 
 fn main() -> ExitCode {
@@ -82,7 +96,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> std::io::Result<()> {
-    let effort = Effort { rounds: if options.quick { 5 } else { 9 }, quick: options.quick };
+    let effort = Effort {
+        rounds: if options.quick { 5 } else { 9 },
+        quick: options.quick,
+        engine: options.engine.unwrap_or_else(EngineKind::fastest),
+    };
     let mut out = std::io::stdout();
     let mut rows = Vec::new();
     for case in CASES.iter().filter(|case| options.case.as_deref().is_none_or(|name| name == case.name)) {

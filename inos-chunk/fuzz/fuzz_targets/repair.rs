@@ -1,5 +1,5 @@
-//! Goal: parity is that of reed-solomon-simd, a repair gives back exactly what was lost or says why it cannot, and writes
-//! nothing when it cannot.
+//! Goal: with every engine of the CPU, parity is that of reed-solomon-simd, a repair gives back exactly what was lost or
+//! says why it cannot, and writes nothing when it cannot; a plan does the same.
 //!
 //! Method: any counts, lengths (data shards may be short), losses and orders from the input. Honest calls must succeed
 //! if and only if enough shards are present. Calls with wrong numbers or lengths must not panic, and must leave the
@@ -8,7 +8,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use inos_chunk::erasure::{Codec, CodecError};
+use inos_chunk::erasure::{Codec, CodecError, EngineKind, Scratch, ShardSet};
 use libfuzzer_sys::fuzz_target;
 use reed_solomon_simd::ReedSolomonEncoder;
 
@@ -90,61 +90,101 @@ fn oracle(data: &[Vec<u8>], parity: usize, shard_bytes: usize) -> Vec<Vec<u8>> {
 fuzz_target!(|input: Input| {
     let stripe = Stripe::of(&input);
     let (data, parity) = (stripe.data.len(), stripe.parity.len());
-    let codec = Codec::new(data, parity).expect("the counts are supported");
-    encode(codec, &stripe);
-    repair(codec, &stripe, &input);
+    let call = Call::of(&stripe, &input);
+    // One scratch for all, with what the others left in it.
+    let mut scratch = Codec::new(1, 1).expect("the counts are supported").scratch();
+    for engine in EngineKind::ALL {
+        let Ok(codec) = Codec::with_engine(data, parity, engine) else {
+            assert!(!engine.is_available(), "the counts are supported");
+            continue;
+        };
+        encode(&codec, &mut scratch, &stripe);
+        repair(&codec, &mut scratch, &stripe, &call, input.faults.is_empty());
+    }
 });
 
-fn encode(codec: Codec, stripe: &Stripe) {
+fn encode(codec: &Codec, scratch: &mut Scratch, stripe: &Stripe) {
     let data: Vec<&[u8]> = stripe.data.iter().map(Vec::as_slice).collect();
     let mut parity: Vec<Vec<u8>> = stripe.parity.iter().map(|shard| vec![0xAA; shard.len()]).collect();
     let mut out: Vec<&mut [u8]> = parity.iter_mut().map(Vec::as_mut_slice).collect();
-    codec.encode_into(&mut codec.scratch(), &data, &mut out).expect("the shards fit the code");
+    codec.encode_into(scratch, &data, &mut out).expect("the shards fit the code");
     assert!(parity == stripe.parity, "the parity is that of reed-solomon-simd");
 }
 
-fn repair(codec: Codec, stripe: &Stripe, input: &Input) {
-    let shards = stripe.data.len() + stripe.parity.len();
-    let mut is_present = vec![true; shards];
-    for index in &input.lost {
-        is_present[usize::from(*index) % shards] = false;
+/// Shards that are given and shards that are asked for, with their numbers.
+struct Call {
+    present: Vec<(usize, Vec<u8>)>,
+    wanted: Vec<(usize, Vec<u8>)>,
+    /// The two sets before any fault.
+    honest: (ShardSet, ShardSet),
+}
+
+impl Call {
+    fn of(stripe: &Stripe, input: &Input) -> Self {
+        let shards = stripe.data.len() + stripe.parity.len();
+        let (mut have, mut wanted) = (ShardSet::all(shards), ShardSet::new(shards));
+        for index in &input.lost {
+            have.remove(usize::from(*index) % shards);
+            wanted.insert(usize::from(*index) % shards);
+        }
+        // Some lost shards nobody asks for.
+        for index in &input.not_wanted {
+            wanted.remove(usize::from(*index) % shards);
+        }
+        let mut call = Self {
+            present: have.iter().map(|index| (index, stripe.shard(index).to_vec())).collect(),
+            wanted: wanted.iter().map(|index| (index, vec![0xAA; stripe.shard(index).len()])).collect(),
+            honest: (have, wanted),
+        };
+        for (a, b) in &input.swaps {
+            swap(&mut call.present, *a, *b);
+            swap(&mut call.wanted, *a, *b);
+        }
+        for fault in &input.faults {
+            commit(fault, &mut call.present, &mut call.wanted);
+        }
+        call
     }
-    let mut is_wanted: Vec<bool> = is_present.iter().map(|present| !present).collect();
-    // Some lost shards nobody asks for.
-    for index in &input.not_wanted {
-        is_wanted[usize::from(*index) % shards] = false;
-    }
-    let mut present: Vec<(usize, Vec<u8>)> =
-        (0..shards).filter(|index| is_present[*index]).map(|index| (index, stripe.shard(index).to_vec())).collect();
-    let mut wanted: Vec<(usize, Vec<u8>)> = (0..shards)
-        .filter(|index| is_wanted[*index])
-        .map(|index| (index, vec![0xAA; stripe.shard(index).len()]))
-        .collect();
-    for (a, b) in &input.swaps {
-        swap(&mut present, *a, *b);
-        swap(&mut wanted, *a, *b);
-    }
-    for fault in &input.faults {
-        commit(fault, &mut present, &mut wanted);
-    }
-    let before = wanted.clone();
-    let sources: Vec<(usize, &[u8])> = present.iter().map(|(index, shard)| (*index, shard.as_slice())).collect();
-    let mut out: Vec<(usize, &mut [u8])> =
-        wanted.iter_mut().map(|(index, shard)| (*index, shard.as_mut_slice())).collect();
-    let result = codec.repair(&mut codec.scratch(), &sources, &mut out);
-    match result {
-        Err(_) => assert!(wanted == before, "a failed repair writes nothing"),
-        Ok(()) if input.faults.is_empty() => {
+
+    /// Runs `work` on the shards, and checks what it did with those that are asked for.
+    fn run(
+        &self,
+        stripe: &Stripe,
+        is_honest: bool,
+        work: impl FnOnce(&[(usize, &[u8])], &mut [(usize, &mut [u8])]) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
+        let mut wanted = self.wanted.clone();
+        let present: Vec<(usize, &[u8])> =
+            self.present.iter().map(|(index, shard)| (*index, shard.as_slice())).collect();
+        let mut out: Vec<(usize, &mut [u8])> =
+            wanted.iter_mut().map(|(index, shard)| (*index, shard.as_mut_slice())).collect();
+        let result = work(&present, &mut out);
+        if result.is_err() {
+            assert!(wanted == self.wanted, "a failed repair writes nothing");
+        } else if is_honest {
             for (index, shard) in &wanted {
                 assert!(shard == stripe.shard(*index), "shard {index} came back as it was");
             }
         }
-        Ok(()) => {}
+        result
     }
-    if input.faults.is_empty() {
-        let enough = present.len() >= stripe.data.len();
+}
+
+fn repair(codec: &Codec, scratch: &mut Scratch, stripe: &Stripe, call: &Call, is_honest: bool) {
+    let enough = call.honest.0.len() >= stripe.data.len();
+    let result = call.run(stripe, is_honest, |present, out| codec.repair(scratch, present, out));
+    if is_honest {
         let short = matches!(result, Err(CodecError::NotEnoughShards { .. }));
-        assert!(enough == result.is_ok() && enough != short, "{result:?} with {} shards", present.len());
+        assert!(enough == result.is_ok() && enough != short, "{result:?} with {} shards", call.present.len());
+    }
+    // The plan is honest in any case; what it is run with need not be.
+    let plan = codec.plan_repair(&call.honest.0, &call.honest.1);
+    assert_eq!(plan.is_ok(), enough);
+    let Ok(plan) = plan else { return };
+    assert!(plan.reads().iter().all(|index| call.honest.0.contains(index)), "a plan reads what is present");
+    for _ in 0..2 {
+        let result = call.run(stripe, is_honest, |present, out| plan.run(scratch, present, out));
+        assert!(result.is_ok() || !is_honest, "{result:?} of an honest run");
     }
 }
 

@@ -1,18 +1,9 @@
 //! rusty_erasure: GF(2^8) with a matrix, after ISA-L.
 
-use super::{COLUMN_WORK_BYTES, Code, Shape};
+use super::{COLUMN_WORK_BYTES, Code, Planning, Shape};
 use crate::contest::{Stopwatch, time};
 use core::time::Duration;
 use rusty_erasure::{Coder, DecodePlan, Matrix};
-
-/// When the plan of a repair is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Planning {
-    /// Before the measured part: as for the second of many stripes with the same losses.
-    Once,
-    /// In each repair.
-    EachTime,
-}
 
 pub(crate) struct RustyErasure {
     shape: Shape,
