@@ -6,7 +6,8 @@ pub(crate) fn describe() -> String {
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
     let model = model.trim_start_matches([' ', '\t', ':']);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cpus} CPUs, {} ({})", std::env::consts::ARCH, features().join(" "))
+    let build = if cfg!(debug_assertions) { "; NOT OPTIMISED, the figures mean nothing" } else { "" };
+    format!("{model}, {cpus} CPUs, {} ({}){build}", std::env::consts::ARCH, features().join(" "))
 }
 
 #[cfg(target_arch = "x86_64")]
