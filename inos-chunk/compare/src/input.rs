@@ -14,14 +14,14 @@ const SYLLABLES: [&str; 16] =
 /// LZ4 leaves 40 to 50 % of it, as of much real text.
 pub(crate) fn text(len: usize) -> Vec<u8> {
     let noise = noise(len);
-    let words: Vec<String> = noise.as_chunks::<3>().0.iter().take(1024).map(word).collect();
+    let words: Vec<String> = noise.as_chunks::<3>().0.iter().take(512).map(word).collect();
     let mut out = Vec::with_capacity(len + 16);
     for pair in noise.as_chunks::<2>().0 {
         if out.len() >= len {
             break;
         }
         // The product of two uniform numbers favours small ones.
-        let rank = (usize::from(pair[0]) * usize::from(pair[1]) * 1024) >> 16;
+        let rank = (usize::from(pair[0]) * usize::from(pair[1]) * 512) >> 16;
         out.extend_from_slice(words[rank].as_bytes());
         out.extend_from_slice(if pair[1] % 16 == 0 { b". " } else { b" " });
     }

@@ -14,6 +14,7 @@ mod limits;
 mod machine;
 mod pipeline;
 mod report;
+mod workers;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -33,9 +34,10 @@ enum Run {
     Encode { data: usize, parity: usize },
     Repair { data: usize, parity: usize, lost: usize },
     Pipeline(pipeline::Content),
+    TwoWorkers,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     Case { name: "encode-100+20", run: Run::Encode { data: 100, parity: 20 } },
     Case { name: "repair-1-of-100+20", run: Run::Repair { data: 100, parity: 20, lost: 1 } },
     Case { name: "repair-20-of-100+20", run: Run::Repair { data: 100, parity: 20, lost: 20 } },
@@ -46,6 +48,7 @@ const CASES: [Case; 10] = [
     Case { name: "repair-200-of-1000+200", run: Run::Repair { data: 1000, parity: 200, lost: 200 } },
     Case { name: "pipeline-text", run: Run::Pipeline(pipeline::Content::Text) },
     Case { name: "pipeline-random", run: Run::Pipeline(pipeline::Content::Random) },
+    Case { name: "pipeline-2-workers", run: Run::TwoWorkers },
 ];
 
 /// Compares inos-chunk with other erasure codes and with the limits of this machine.
@@ -64,6 +67,9 @@ struct Options {
     /// Has our erasure code use these vector instructions instead of the fastest. Pipelines always use the fastest.
     #[arg(long, value_name = "NAME", value_parser = engine)]
     engine: Option<EngineKind>,
+    /// Encodes whenever a line comes in.
+    #[arg(long = workers::PROCESS_FLAG, hide = true)]
+    process: bool,
 }
 
 /// An engine that this CPU has, by its name.
@@ -101,11 +107,14 @@ fn run(options: &Options) -> std::io::Result<()> {
         quick: options.quick,
         engine: options.engine.unwrap_or_else(EngineKind::fastest),
     };
+    if options.process {
+        return workers::serve(effort);
+    }
     let mut out = std::io::stdout();
     let mut rows = Vec::new();
     for case in CASES.iter().filter(|case| options.case.as_deref().is_none_or(|name| name == case.name)) {
         writeln!(std::io::stderr(), "{} ...", case.name)?;
-        let row = measure(case, effort);
+        let row = measure(case, effort)?;
         if options.json {
             writeln!(out, "{}", row.to_json())?;
         }
@@ -117,10 +126,11 @@ fn run(options: &Options) -> std::io::Result<()> {
     Ok(())
 }
 
-fn measure(case: &Case, effort: Effort) -> Row {
-    match case.run {
+fn measure(case: &Case, effort: Effort) -> std::io::Result<Row> {
+    Ok(match case.run {
         Run::Encode { data, parity } => erasure::encode(case.name, data, parity, effort),
         Run::Repair { data, parity, lost } => erasure::repair(case.name, data, parity, lost, effort),
         Run::Pipeline(content) => pipeline::one_worker(case.name, content, effort),
-    }
+        Run::TwoWorkers => workers::two(case.name, effort)?,
+    })
 }

@@ -23,21 +23,27 @@ pub(crate) enum Content {
 }
 
 /// Full stripes at the lengths above.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { interleave: 1, ..Config::default() }
+}
+
+/// What is encoded.
+pub(crate) fn resource(content: Content, effort: Effort) -> Bytes {
+    let len = if effort.quick { QUICK_LEN } else { LEN };
+    Bytes::from(match content {
+        Content::Text => input::text(len),
+        Content::Random => input::noise(len),
+    })
 }
 
 /// One encoder, beside each part of its work alone.
 pub(crate) fn one_worker(case: &'static str, content: Content, effort: Effort) -> Row {
-    let len = if effort.quick { QUICK_LEN } else { LEN };
-    let resource = Bytes::from(match content {
-        Content::Text => input::text(len),
-        Content::Random => input::noise(len),
-    });
+    let resource = resource(content, effort);
+    let len = resource.len();
     let parity = Parity::of(&resource);
     let mut notes = vec![format!("{} MiB, stripes of 100 + 20 chunks of 1 MiB", len >> 20)];
     let mut contestants = vec![
-        Contestant::new("ours", Role::Ours, encoding(&resource)),
+        Contestant::new("ours", Role::Ours, encoding(&resource, encode)),
         limits::read(&resource),
         limits::memcpy(&resource),
         Contestant::new("hashing alone", Role::Aside, hashing(&resource, parity.shards.clone())),
@@ -64,14 +70,18 @@ fn sum(times: &[Times]) -> Times {
     Times::derived("parts", Role::Limit, total)
 }
 
-/// The first round keeps all pieces and assembles them again.
-fn encoding(resource: &Bytes) -> impl FnMut() -> Duration {
+/// Encodes by `encode`, which hands out pieces and then the manifest. The first round keeps all pieces and assembles
+/// them again.
+pub(crate) fn encoding<'a>(
+    resource: &'a Bytes,
+    encode: impl Fn(&Bytes, &mut dyn FnMut(Piece)) -> Manifest + 'a,
+) -> impl FnMut() -> Duration + 'a {
     let mut proved = false;
     move || {
         let mut kept = Vec::new();
         let mut manifest = None;
         let took = time(|| {
-            manifest = Some(encode(resource, |piece| {
+            manifest = Some(encode(resource, &mut |piece| {
                 if !proved {
                     kept.push(piece);
                 }
@@ -85,7 +95,8 @@ fn encoding(resource: &Bytes) -> impl FnMut() -> Duration {
     }
 }
 
-fn encode(resource: &Bytes, mut take: impl FnMut(Piece)) -> Manifest {
+/// One worker.
+pub(crate) fn encode(resource: &Bytes, take: &mut dyn FnMut(Piece)) -> Manifest {
     let mut encoder = Encoder::new(resource.len() as u64, &config()).expect("the configuration is valid");
     encoder.push(resource.clone()).expect("the length was announced");
     while let Some(piece) = encoder.next_piece() {

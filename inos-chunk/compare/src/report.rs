@@ -99,7 +99,7 @@ pub(crate) fn tables(rows: &[Row]) -> String {
         text.push_str(&format!("\n{table}\n"));
     }
     text.push_str(
-        "\nGB/s of data, medians; in brackets, ours divided by it; ratio: to the fastest peer. One thread.\n\n",
+        "\nGB/s of data, medians; in brackets, ours divided by it; ratio: to the fastest peer. One thread,\nbut for what says 2.\n\n",
     );
     for row in rows {
         text.push_str(&format!("- {}, {} rounds: {}.\n", row.case, row.rounds, row.note));
