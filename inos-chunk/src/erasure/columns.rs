@@ -3,6 +3,7 @@
 //! Symbols at different offsets do not depend on each other. Shards are read and written where they lie; only where a
 //! shard ends inside a column, or the shard length is no multiple of 128, a copy with zeros behind it is made.
 
+use super::MAX_STEP;
 use super::engine::{Kernels, MAX_RADIX, PAIR_BYTES, Store};
 use super::transform::Rows;
 
@@ -84,6 +85,9 @@ impl Column {
     }
 }
 
+/// A column of zeros.
+static ZEROS: [u8; MAX_STEP] = [0; MAX_STEP];
+
 /// The working memory of a column: rows, and copies of columns that cannot be read where they lie.
 pub(super) struct Work<'a> {
     rows: &'a mut [u8],
@@ -128,24 +132,45 @@ impl<'a> Work<'a> {
 /// A column of many shards, read a few at a time.
 pub(super) struct Source<'a, F> {
     pub(super) column: Column,
-    /// The whole shard of a number below `count`; empty for zeros.
-    pub(super) shard: F,
+    /// The whole shard of a number below `total`; empty for zeros.
+    pub(super) shard: &'a F,
+    pub(super) total: usize,
+    /// The first shard of the coset, and how many it has.
+    pub(super) start: usize,
     pub(super) count: usize,
     pub(super) copies: &'a mut [u8],
 }
 
 impl<'s, F: Fn(usize) -> &'s [u8]> Source<'_, F> {
-    /// The columns of up to eight shards from number `first` on; `None` for zeros and beyond the last.
-    pub(super) fn read<'a>(&'a mut self, first: usize, radix: usize) -> [Option<&'a [u8]>; MAX_RADIX]
+    /// The columns of `radix` shards from number `first` of the coset on, zeros beyond the last.
+    pub(super) fn read<'a>(&'a mut self, first: usize, radix: usize) -> [&'a [u8]; MAX_RADIX]
     where
         's: 'a,
     {
-        let mut sources = [None; MAX_RADIX];
+        let mut sources: [&[u8]; MAX_RADIX] = [&ZEROS; MAX_RADIX];
         let each = self.copies.len() / MAX_RADIX;
         let numbers = first..self.count.min(first + radix);
         for ((source, number), copy) in sources.iter_mut().zip(numbers).zip(self.copies.chunks_exact_mut(each)) {
-            *source = self.column.read((self.shard)(number), copy);
+            if let Some(column) = self.column.read((self.shard)(self.start + number), copy) {
+                *source = column;
+            }
         }
         sources
+    }
+
+    /// The shards that are read after those from number `first` on, from this column on: in the order of reading, which
+    /// starts again with the first of all in the next column.
+    pub(super) fn next(&self, first: usize, radix: usize) -> [&'s [u8]; MAX_RADIX] {
+        let mut next: [&[u8]; MAX_RADIX] = [&[]; MAX_RADIX];
+        for (i, next) in next.iter_mut().take(radix).enumerate() {
+            let number = self.start + first + radix + i;
+            let (number, at) = match number {
+                ahead if ahead < self.total => (ahead, self.column.at),
+                _ if i < self.total => (i, self.column.at + self.column.len),
+                _ => break,
+            };
+            *next = (self.shard)(number).get(at..).unwrap_or_default();
+        }
+        next
     }
 }

@@ -219,8 +219,10 @@ const fn half_block_offset(pair: usize) -> usize {
 
 /// The first layers of an inverse transform: `radix` raw shards, next to each other in the code, to as many rows.
 pub(super) struct First<'a> {
-    /// The shards, each at least `len` bytes; `None` for zeros. Those from `radix` on are not looked at.
-    pub(super) sources: [Option<&'a [u8]>; MAX_RADIX],
+    /// The shards, each at least `len` bytes. Those from `radix` on are not looked at.
+    pub(super) sources: [&'a [u8]; MAX_RADIX],
+    /// What will be read next, for the cache.
+    pub(super) next: [&'a [u8]; MAX_RADIX],
     /// 1, 2, 4 or 8; 8 only when all twiddles are in GF(2^8).
     pub(super) radix: usize,
     /// The rows that are written, or added to.
@@ -263,8 +265,6 @@ pub(super) struct Pass<'a> {
     pub(super) dist: usize,
     /// 2, 4 or 8; 8 only when all twiddles are in GF(2^8).
     pub(super) radix: usize,
-    /// Rows with i at or above this are zeros, whatever memory says.
-    pub(super) live: usize,
     /// Bytes of a column, a multiple of [`PAIR_BYTES`].
     pub(super) len: usize,
     /// As in [`First`], the layer of the smallest distance first.
@@ -274,6 +274,16 @@ pub(super) struct Pass<'a> {
 impl Pass<'_> {
     fn needs_full(&self) -> bool {
         self.twiddles.iter().any(|twiddle| *twiddle > 255)
+    }
+
+    /// Whether the first factor of each layer is 0, which is so for the block at position 0 alone.
+    fn starts_at_zero(&self) -> bool {
+        let firsts: &[usize] = match self.radix {
+            2 => &[0],
+            4 => &[0, 2],
+            _ => &[0, 4, 6],
+        };
+        firsts.iter().all(|first| self.twiddles[*first] == 0)
     }
 
     /// The start of the first row to read and to write. Checks that `radix * dist` rows of `len` bytes are there.

@@ -84,12 +84,13 @@ impl Transform {
         let radix = 1 << layers;
         for first in (0..source.count).step_by(radix) {
             let twiddles = self.twiddles(first, 0, layers);
+            let next = source.next(first, radix);
             let sources = source.read(first, radix);
             let (rows, accumulate) = match &mut sum {
                 Some(sum) if layers == self.log => (&mut *sum.bytes, true),
                 _ => (&mut *rows.bytes, false),
             };
-            self.kernels.ifft_first(First { sources, radix, rows, stride, first, len, accumulate, twiddles });
+            self.kernels.ifft_first(First { sources, next, radix, rows, stride, first, len, accumulate, twiddles });
         }
         self.inverse_layers(layers, source.count.next_multiple_of(radix), rows, sum);
     }
@@ -105,12 +106,15 @@ impl Transform {
             let layers = self.layers_from(layer);
             let (dist, radix) = (1 << layer, 1 << layers);
             let is_last = layer + layers == self.log;
+            // Rows behind the extent hold what was there before.
+            for row in extent..extent.next_multiple_of(dist * radix) {
+                rows.row_mut(row).fill(0);
+            }
             for first in (0..extent).step_by(dist * radix) {
-                let live = (extent - first).div_ceil(dist).min(radix);
                 let twiddles = self.twiddles(first, layer, layers);
                 let Rows { bytes, stride, len } = rows.reborrow();
                 let into = sum.as_mut().filter(|_| is_last).map(|sum| &mut *sum.bytes);
-                self.kernels.ifft(Pass { rows: bytes, into, stride, first, dist, radix, live, len, twiddles });
+                self.kernels.ifft(Pass { rows: bytes, into, stride, first, dist, radix, len, twiddles });
             }
             extent = extent.next_multiple_of(dist * radix);
             layer += layers;
@@ -133,7 +137,7 @@ impl Transform {
             for first in (0..wanted).step_by(dist * radix) {
                 let twiddles = self.twiddles(first, layer, layers);
                 let Rows { bytes, stride, len } = rows.reborrow();
-                let pass = Pass { rows: bytes, into: None, stride, first, dist, radix, live: radix, len, twiddles };
+                let pass = Pass { rows: bytes, into: None, stride, first, dist, radix, len, twiddles };
                 self.kernels.fft(pass);
             }
         }

@@ -69,6 +69,10 @@ pub(super) trait Lane: Copy {
     /// The blocks of 64 bytes that hold them are valid for writes.
     unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize);
 
+    /// Asks for the cache line at an address, which may be any.
+    #[inline(always)]
+    fn prefetch(_at: *const u8) {}
+
     fn xor(self, other: Self) -> Self;
 
     /// The image of each byte.
@@ -166,9 +170,9 @@ fn ifft_registers<S: Symbols, const R: usize>(v: &mut [S; R], factors: &Factors<
     }
 }
 
-/// log2(R) layers of the transform in registers.
+/// log2(R) layers of the transform in registers. `FROM_ZERO`: the first factor of each layer is 0.
 #[inline(always)]
-fn fft_registers<S: Symbols, const R: usize>(v: &mut [S; R], factors: &Factors<S>) {
+fn fft_registers<S: Symbols, const R: usize, const FROM_ZERO: bool>(v: &mut [S; R], factors: &Factors<S>) {
     let mut dist = R / 2;
     while dist > 0 {
         // The layers below take the factors before: R / 2 + R / 4 + ... of them.
@@ -177,7 +181,9 @@ fn fft_registers<S: Symbols, const R: usize>(v: &mut [S; R], factors: &Factors<S
         while block < R / (2 * dist) {
             let mut i = 2 * dist * block;
             while i < 2 * dist * block + dist {
-                v[i] = v[i].xor(v[i + dist].mul(factors[first + block]));
+                if !FROM_ZERO || block > 0 {
+                    v[i] = v[i].xor(v[i + dist].mul(factors[first + block]));
+                }
                 v[i + dist] = v[i + dist].xor(v[i]);
                 i += 1;
             }
@@ -226,32 +232,52 @@ unsafe fn full_factors<L: Lane>(twiddles: &[u16; 7]) -> [Full<L>; 7] {
 /// The CPU has the features of the engine.
 #[inline(always)]
 pub(super) unsafe fn ifft_first<L: Lane>(first: &mut First<'_>) {
-    match (first.radix, first.needs_full()) {
+    match (first.radix, first.needs_full(), first.accumulate) {
         // SAFETY: the caller vouches for the features, here and below.
-        (1, _) => unsafe { first_bytes::<L, 1>(first) },
+        (1, _, false) => unsafe { first_bytes::<L, 1, false>(first) },
         // SAFETY: as above.
-        (2, false) => unsafe { first_bytes::<L, 2>(first) },
+        (2, false, false) => unsafe { first_bytes::<L, 2, false>(first) },
         // SAFETY: as above.
-        (4, false) => unsafe { first_bytes::<L, 4>(first) },
+        (4, false, false) => unsafe { first_bytes::<L, 4, false>(first) },
         // SAFETY: as above.
-        (8, false) => unsafe { first_bytes::<L, 8>(first) },
+        (8, false, false) => unsafe { first_bytes::<L, 8, false>(first) },
         // SAFETY: as above.
-        (2, true) => unsafe { first_full::<L, 2>(first) },
+        (2, true, false) => unsafe { first_full::<L, 2, false>(first) },
         // SAFETY: as above.
-        (4, true) => unsafe { first_full::<L, 4>(first) },
-        (radix, _) => unreachable!("no pass of {radix} rows is planned"),
+        (4, true, false) => unsafe { first_full::<L, 4, false>(first) },
+        // SAFETY: as above.
+        (1, _, true) => unsafe { first_bytes::<L, 1, true>(first) },
+        // SAFETY: as above.
+        (2, false, true) => unsafe { first_bytes::<L, 2, true>(first) },
+        // SAFETY: as above.
+        (4, false, true) => unsafe { first_bytes::<L, 4, true>(first) },
+        // SAFETY: as above.
+        (8, false, true) => unsafe { first_bytes::<L, 8, true>(first) },
+        // SAFETY: as above.
+        (2, true, true) => unsafe { first_full::<L, 2, true>(first) },
+        // SAFETY: as above.
+        (4, true, true) => unsafe { first_full::<L, 4, true>(first) },
+        (radix, ..) => unreachable!("no pass of {radix} rows is planned"),
     }
 }
 
-/// The sources as pointers; those of zeros are null.
+/// The sources as pointers.
 #[inline(always)]
 fn source_pointers<const R: usize>(first: &First<'_>) -> [*const u8; R] {
     let mut pointers = [core::ptr::null(); R];
     for (pointer, source) in pointers.iter_mut().zip(&first.sources) {
-        if let Some(source) = source {
-            assert!(source.len() >= first.len, "a source is as long as the column");
-            *pointer = source.as_ptr();
-        }
+        assert!(source.len() >= first.len, "a source is as long as the column");
+        *pointer = source.as_ptr();
+    }
+    pointers
+}
+
+/// What is read next, as pointers.
+#[inline(always)]
+fn next_pointers<const R: usize>(first: &First<'_>) -> [*const u8; R] {
+    let mut pointers = [core::ptr::null(); R];
+    for (pointer, next) in pointers.iter_mut().zip(&first.next) {
+        *pointer = next.as_ptr();
     }
     pointers
 }
@@ -260,8 +286,9 @@ fn source_pointers<const R: usize>(first: &First<'_>) -> [*const u8; R] {
 ///
 /// The CPU has the features of the engine.
 #[inline(always)]
-unsafe fn first_bytes<L: Lane, const R: usize>(first: &mut First<'_>) {
+unsafe fn first_bytes<L: Lane, const R: usize, const ADD: bool>(first: &mut First<'_>) {
     let pointers = source_pointers::<R>(first);
+    let next = next_pointers::<R>(first);
     let rows = first.rows_pointer(R);
     // SAFETY: the caller vouches for the features.
     let factors = unsafe { byte_factors::<L>(&first.twiddles) };
@@ -273,30 +300,26 @@ unsafe fn first_bytes<L: Lane, const R: usize>(first: &mut First<'_>) {
         let at = rows.wrapping_add(2 * L::BYTES * pair);
         let mut v = [Bytes(zero); R];
         for i in 0..R {
-            if !pointers[i].is_null() {
-                // SAFETY: the features, and the source has `len` bytes, a multiple of 128: all blocks of the pair.
-                v[i] = Bytes(unsafe { L::load_high(pointers[i], pair) });
-            }
+            prefetch_pair::<L>(next[i], pair);
+            // SAFETY: the features, and the source has `len` bytes, a multiple of 128: all blocks of the pair.
+            v[i] = Bytes(unsafe { L::load_high(pointers[i], pair) });
         }
         ifft_registers(&mut v, &factors);
         for i in 0..R {
             // SAFETY: `rows_pointer` has checked the rows, and the high half of the pair is inside each of them.
-            unsafe { put(v[i].0, at.wrapping_add(first.stride * i + L::BYTES), first.accumulate) };
+            unsafe { put(v[i].0, at.wrapping_add(first.stride * i + L::BYTES), ADD) };
         }
         for i in 0..R {
-            v[i] = Bytes(zero);
-            if !pointers[i].is_null() {
-                // SAFETY: as above.
-                let low = unsafe { L::load_low(pointers[i], pair) };
-                // SAFETY: as above.
-                let high = unsafe { L::load_high(pointers[i], pair) };
-                v[i] = Bytes(low.xor(high.map(to_plane)));
-            }
+            // SAFETY: as above.
+            let low = unsafe { L::load_low(pointers[i], pair) };
+            // SAFETY: as above.
+            let high = unsafe { L::load_high(pointers[i], pair) };
+            v[i] = Bytes(low.xor(high.map(to_plane)));
         }
         ifft_registers(&mut v, &factors);
         for i in 0..R {
             // SAFETY: as above, the low half.
-            unsafe { put(v[i].0, at.wrapping_add(first.stride * i), first.accumulate) };
+            unsafe { put(v[i].0, at.wrapping_add(first.stride * i), ADD) };
         }
     }
 }
@@ -305,8 +328,9 @@ unsafe fn first_bytes<L: Lane, const R: usize>(first: &mut First<'_>) {
 ///
 /// The CPU has the features of the engine.
 #[inline(always)]
-unsafe fn first_full<L: Lane, const R: usize>(first: &mut First<'_>) {
+unsafe fn first_full<L: Lane, const R: usize, const ADD: bool>(first: &mut First<'_>) {
     let pointers = source_pointers::<R>(first);
+    let next = next_pointers::<R>(first);
     let rows = first.rows_pointer(R);
     // SAFETY: the caller vouches for the features.
     let factors = unsafe { full_factors::<L>(&first.twiddles) };
@@ -318,22 +342,33 @@ unsafe fn first_full<L: Lane, const R: usize>(first: &mut First<'_>) {
         let at = rows.wrapping_add(2 * L::BYTES * pair);
         let mut v = [Pair { low: zero, high: zero }; R];
         for i in 0..R {
-            if !pointers[i].is_null() {
-                // SAFETY: the features, and the source has `len` bytes, a multiple of 128: all blocks of the pair.
-                let low = unsafe { L::load_low(pointers[i], pair) };
-                // SAFETY: as above.
-                let high = unsafe { L::load_high(pointers[i], pair) };
-                v[i] = Pair { low: low.xor(high.map(to_plane)), high };
-            }
+            prefetch_pair::<L>(next[i], pair);
+            // SAFETY: the features, and the source has `len` bytes, a multiple of 128: all blocks of the pair.
+            let low = unsafe { L::load_low(pointers[i], pair) };
+            // SAFETY: as above.
+            let high = unsafe { L::load_high(pointers[i], pair) };
+            v[i] = Pair { low: low.xor(high.map(to_plane)), high };
         }
         ifft_registers(&mut v, &factors);
         for i in 0..R {
             let at = at.wrapping_add(first.stride * i);
             // SAFETY: `rows_pointer` has checked the rows, and both halves of the pair are inside each of them.
-            unsafe { put(v[i].low, at, first.accumulate) };
+            unsafe { put(v[i].low, at, ADD) };
             // SAFETY: as above.
-            unsafe { put(v[i].high, at.wrapping_add(L::BYTES), first.accumulate) };
+            unsafe { put(v[i].high, at.wrapping_add(L::BYTES), ADD) };
         }
+    }
+}
+
+/// Asks for the blocks that hold a pair of a shard.
+#[inline(always)]
+fn prefetch_pair<L: Lane>(shard: *const u8, pair: usize) {
+    let at = shard.wrapping_add(2 * L::BYTES * pair);
+    if L::BYTES >= 32 || pair.is_multiple_of(2) {
+        L::prefetch(at);
+    }
+    if L::BYTES == 64 {
+        L::prefetch(at.wrapping_add(64));
     }
 }
 
@@ -359,18 +394,28 @@ unsafe fn put<L: Lane>(value: L, at: *mut u8, accumulate: bool) {
 /// The CPU has the features of the engine.
 #[inline(always)]
 pub(super) unsafe fn ifft<L: Lane>(pass: &mut Pass<'_>) {
-    match (pass.radix, pass.needs_full()) {
+    match (pass.radix, pass.needs_full(), pass.into.is_some()) {
         // SAFETY: the caller vouches for the features, here and below.
-        (2, false) => unsafe { pass_bytes::<L, 2, true>(pass) },
+        (2, false, false) => unsafe { pass_bytes::<L, 2, INVERSE>(pass) },
         // SAFETY: as above.
-        (4, false) => unsafe { pass_bytes::<L, 4, true>(pass) },
+        (4, false, false) => unsafe { pass_bytes::<L, 4, INVERSE>(pass) },
         // SAFETY: as above.
-        (8, false) => unsafe { pass_bytes::<L, 8, true>(pass) },
+        (8, false, false) => unsafe { pass_bytes::<L, 8, INVERSE>(pass) },
         // SAFETY: as above.
-        (2, true) => unsafe { pass_full::<L, 2, true>(pass) },
+        (2, true, false) => unsafe { pass_full::<L, 2, INVERSE>(pass) },
         // SAFETY: as above.
-        (4, true) => unsafe { pass_full::<L, 4, true>(pass) },
-        (radix, _) => unreachable!("no pass of {radix} rows is planned"),
+        (4, true, false) => unsafe { pass_full::<L, 4, INVERSE>(pass) },
+        // SAFETY: as above.
+        (2, false, true) => unsafe { pass_bytes::<L, 2, INVERSE_ADD>(pass) },
+        // SAFETY: as above.
+        (4, false, true) => unsafe { pass_bytes::<L, 4, INVERSE_ADD>(pass) },
+        // SAFETY: as above.
+        (8, false, true) => unsafe { pass_bytes::<L, 8, INVERSE_ADD>(pass) },
+        // SAFETY: as above.
+        (2, true, true) => unsafe { pass_full::<L, 2, INVERSE_ADD>(pass) },
+        // SAFETY: as above.
+        (4, true, true) => unsafe { pass_full::<L, 4, INVERSE_ADD>(pass) },
+        (radix, ..) => unreachable!("no pass of {radix} rows is planned"),
     }
 }
 
@@ -381,26 +426,40 @@ pub(super) unsafe fn ifft<L: Lane>(pass: &mut Pass<'_>) {
 /// The CPU has the features of the engine.
 #[inline(always)]
 pub(super) unsafe fn fft<L: Lane>(pass: &mut Pass<'_>) {
-    match (pass.radix, pass.needs_full()) {
+    match (pass.radix, pass.needs_full(), pass.starts_at_zero()) {
         // SAFETY: the caller vouches for the features, here and below.
-        (2, false) => unsafe { pass_bytes::<L, 2, false>(pass) },
+        (2, false, false) => unsafe { pass_bytes::<L, 2, FORWARD>(pass) },
         // SAFETY: as above.
-        (4, false) => unsafe { pass_bytes::<L, 4, false>(pass) },
+        (4, false, false) => unsafe { pass_bytes::<L, 4, FORWARD>(pass) },
         // SAFETY: as above.
-        (8, false) => unsafe { pass_bytes::<L, 8, false>(pass) },
+        (8, false, false) => unsafe { pass_bytes::<L, 8, FORWARD>(pass) },
         // SAFETY: as above.
-        (2, true) => unsafe { pass_full::<L, 2, false>(pass) },
+        (2, false, true) => unsafe { pass_bytes::<L, 2, FORWARD_FROM_ZERO>(pass) },
         // SAFETY: as above.
-        (4, true) => unsafe { pass_full::<L, 4, false>(pass) },
-        (radix, _) => unreachable!("no pass of {radix} rows is planned"),
+        (4, false, true) => unsafe { pass_bytes::<L, 4, FORWARD_FROM_ZERO>(pass) },
+        // SAFETY: as above.
+        (8, false, true) => unsafe { pass_bytes::<L, 8, FORWARD_FROM_ZERO>(pass) },
+        // SAFETY: as above.
+        (2, true, _) => unsafe { pass_full::<L, 2, FORWARD>(pass) },
+        // SAFETY: as above.
+        (4, true, _) => unsafe { pass_full::<L, 4, FORWARD>(pass) },
+        (radix, ..) => unreachable!("no pass of {radix} rows is planned"),
     }
 }
+
+/// The kinds of a pass over rows.
+const INVERSE: u8 = 0;
+/// Added to other rows.
+const INVERSE_ADD: u8 = 1;
+const FORWARD: u8 = 2;
+/// The block starts at position 0, where the first factor of each layer is 0.
+const FORWARD_FROM_ZERO: u8 = 3;
 
 /// # Safety
 ///
 /// The CPU has the features of the engine.
 #[inline(always)]
-unsafe fn pass_bytes<L: Lane, const R: usize, const INVERSE: bool>(pass: &mut Pass<'_>) {
+unsafe fn pass_bytes<L: Lane, const R: usize, const KIND: u8>(pass: &mut Pass<'_>) {
     let (from, to) = pass.pointers(R);
     // SAFETY: the caller vouches for the features.
     let factors = unsafe { byte_factors::<L>(&pass.twiddles) };
@@ -412,20 +471,18 @@ unsafe fn pass_bytes<L: Lane, const R: usize, const INVERSE: bool>(pass: &mut Pa
             let at = j * pass.stride + at;
             let mut v = [Bytes(zero); R];
             for i in 0..R {
-                if i < pass.live {
-                    // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a
-                    // multiple of 128.
-                    v[i] = Bytes(unsafe { L::load(from.wrapping_add(at + step * i)) });
-                }
+                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a multiple
+                // of 128.
+                v[i] = Bytes(unsafe { L::load(from.wrapping_add(at + step * i)) });
             }
-            if INVERSE {
-                ifft_registers(&mut v, &factors);
-            } else {
-                fft_registers(&mut v, &factors);
+            match KIND {
+                FORWARD => fft_registers::<_, R, false>(&mut v, &factors),
+                FORWARD_FROM_ZERO => fft_registers::<_, R, true>(&mut v, &factors),
+                _ => ifft_registers(&mut v, &factors),
             }
             for i in 0..R {
                 // SAFETY: as above.
-                unsafe { put(v[i].0, to.wrapping_add(at + step * i), pass.into.is_some()) };
+                unsafe { put(v[i].0, to.wrapping_add(at + step * i), KIND == INVERSE_ADD) };
             }
         }
     }
@@ -435,7 +492,7 @@ unsafe fn pass_bytes<L: Lane, const R: usize, const INVERSE: bool>(pass: &mut Pa
 ///
 /// The CPU has the features of the engine.
 #[inline(always)]
-unsafe fn pass_full<L: Lane, const R: usize, const INVERSE: bool>(pass: &mut Pass<'_>) {
+unsafe fn pass_full<L: Lane, const R: usize, const KIND: u8>(pass: &mut Pass<'_>) {
     let (from, to) = pass.pointers(R);
     // SAFETY: the caller vouches for the features.
     let factors = unsafe { full_factors::<L>(&pass.twiddles) };
@@ -447,27 +504,25 @@ unsafe fn pass_full<L: Lane, const R: usize, const INVERSE: bool>(pass: &mut Pas
             let at = j * pass.stride + at;
             let mut v = [Pair { low: zero, high: zero }; R];
             for i in 0..R {
-                if i < pass.live {
-                    let from = from.wrapping_add(at + step * i);
-                    // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a
-                    // multiple of 128.
-                    let low = unsafe { L::load(from) };
-                    // SAFETY: as above.
-                    let high = unsafe { L::load(from.wrapping_add(L::BYTES)) };
-                    v[i] = Pair { low, high };
-                }
+                let from = from.wrapping_add(at + step * i);
+                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a multiple
+                // of 128.
+                let low = unsafe { L::load(from) };
+                // SAFETY: as above.
+                let high = unsafe { L::load(from.wrapping_add(L::BYTES)) };
+                v[i] = Pair { low, high };
             }
-            if INVERSE {
-                ifft_registers(&mut v, &factors);
-            } else {
-                fft_registers(&mut v, &factors);
+            match KIND {
+                FORWARD => fft_registers::<_, R, false>(&mut v, &factors),
+                FORWARD_FROM_ZERO => fft_registers::<_, R, true>(&mut v, &factors),
+                _ => ifft_registers(&mut v, &factors),
             }
             for i in 0..R {
                 let to = to.wrapping_add(at + step * i);
                 // SAFETY: as above.
-                unsafe { put(v[i].low, to, pass.into.is_some()) };
+                unsafe { put(v[i].low, to, KIND == INVERSE_ADD) };
                 // SAFETY: as above.
-                unsafe { put(v[i].high, to.wrapping_add(L::BYTES), pass.into.is_some()) };
+                unsafe { put(v[i].high, to.wrapping_add(L::BYTES), KIND == INVERSE_ADD) };
             }
         }
     }

@@ -67,6 +67,12 @@ impl Lane for Ssse3 {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn xor(self, other: Self) -> Self {
         // SAFETY: a register exists, so the CPU has the features.
         Self(unsafe { _mm_xor_si128(self.0, other.0) })
@@ -153,6 +159,12 @@ impl Lane for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn xor(self, other: Self) -> Self {
         // SAFETY: a register exists, so the CPU has the features.
         Self(unsafe { _mm256_xor_si256(self.0, other.0) })
@@ -228,6 +240,12 @@ impl Lane for Avx2Gfni {
         unsafe { low.store(at) };
         // SAFETY: as above.
         unsafe { high.store(at.wrapping_add(32)) };
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
 
     #[inline(always)]
@@ -313,6 +331,12 @@ impl Lane for Avx512Gfni {
         unsafe { Self(first).store(at) };
         // SAFETY: as above.
         unsafe { Self(second).store(at.wrapping_add(64)) };
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
 
     #[inline(always)]
