@@ -203,11 +203,11 @@ pub enum EncodeError {
         /// Bytes pushed.
         pushed: u64,
     },
-    /// A push after [`Encoder::end`].
-    #[error("bytes were pushed after the end of the resource")]
+    /// A push after [`Encoder::end`], or of more ids than a resource has pieces.
+    #[error("something was pushed after the end of the resource")]
     Ended,
-    /// [`Encoder::finish`] before all pieces were polled.
-    #[error("{pieces} pieces were not polled yet")]
+    /// [`Encoder::finish`] before all pieces were polled; or a [`ManifestWriter`](crate::ManifestWriter) that lacks ids.
+    #[error("{pieces} pieces are still to be polled, or their ids to be pushed")]
     Undrained {
         /// Pieces left.
         pieces: u64,

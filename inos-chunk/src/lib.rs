@@ -132,7 +132,8 @@ pub use geometry::{Geometry, GeometryError, StorageClass};
 pub use id::{ChunkId, PAGE_CONTEXT, PAGE_PARITY_CONTEXT, PARITY_CONTEXT, ParseIdError};
 pub use layout::StripeShape;
 pub use manifest::{
-    Limits, Location, LookupError, MAX_ROOT_PIECES, Manifest, ManifestError, NotEnoughPages, PAGE_BYTES, Quantity,
+    Limits, Location, LookupError, MAX_ROOT_PIECES, Manifest, ManifestError, ManifestWriter, NotEnoughPages,
+    PAGE_BYTES, Quantity,
 };
 pub use piece::{Codec, Piece, PieceError, Place};
 pub use repair::{RepairError, StripeRepair};

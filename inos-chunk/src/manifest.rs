@@ -4,6 +4,7 @@ mod builder;
 mod pages;
 mod root;
 mod tree;
+mod writer;
 
 pub(crate) use builder::ManifestBuilder;
 pub use pages::{LookupError, NotEnoughPages};
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use core::fmt;
 use pages::Pages;
 pub(crate) use tree::Tree;
+pub use writer::ManifestWriter;
 
 /// The most bytes of a manifest page, the root page included.
 pub const PAGE_BYTES: usize = 64 << 10;
