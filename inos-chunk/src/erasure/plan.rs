@@ -1,24 +1,33 @@
 //! Repair by plan: what to read and what to do with it depends on which shards are lost, and not on their bytes.
 //!
-//! Three ways lead from the present shards to the lost ones. The plan takes the one with the fewest operations.
+//! Four ways lead from the present shards to the lost ones. The plan takes the one with the fewest operations.
 //!
 //! - *Rows*: each lost shard is a sum of multiples of `data` present ones. For few losses.
 //! - *Residual*: encode with zeros in place of the lost data. The difference to a parity shard that is there is what
 //!   the lost data adds to it; as many of these differences as data shards are lost, times the inverse of their
 //!   coefficients, are the lost data. Lost parity is in the same encoding, but for its part of the lost data.
+//! - *Syndrome*: the differences again, but without a matrix; for many losses when the parity comes first. At the
+//!   positions of the parity they are the values of a sum of `c / (x + y)` over the lost data, y its positions. Times
+//!   the polynomial that vanishes at the y and at the parity that is not read, this is a polynomial shorter than a coset:
+//!   one transform of a coset gives it, and one for each coset with lost data evaluates it there (Forney 1965, "On
+//!   decoding BCH codes", with transforms).
 //! - *Transform*: Leopard's decoder over all positions (Lin, Al-Naffouri, Han, Chung 2016): multiply by the polynomial
-//!   that vanishes at the losses, transform, take the derivative, transform back. For many losses of many shards.
+//!   that vanishes at the losses, transform, take the derivative, transform back. For many losses when the data comes
+//!   first.
 
-use super::code::Code;
-use super::columns::{Column, Work};
-use super::engine::{MAX_SOURCES, MulAdd};
+use super::code::{Code, element};
+use super::engine::MAX_SOURCES;
 use super::field::Element;
-use super::transform::{Rows, Transform};
+use super::transform::Transform;
 use super::walsh::Locator;
-use super::{Codec, CodecError, Scratch, check_data_len, check_parity_len, check_shard_bytes, column_step};
+use super::{Codec, CodecError, Scratch, check_data_len, check_parity_len, check_shard_bytes};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+
+mod job;
+
+use job::Job;
 
 /// A set of shard numbers of one code.
 ///
@@ -170,6 +179,8 @@ enum Strategy {
     /// encoding itself.
     Residual { checks: Vec<usize>, factors: Vec<Element> },
     /// For each position what it is multiplied with: before the transforms if it is read, after them if it is wanted.
+    Syndrome { checks: Vec<usize>, factors: Vec<Element> },
+    /// As for the syndrome, over all positions.
     Transform { log: u32, factors: Vec<Element> },
 }
 
@@ -178,7 +189,7 @@ impl Codec {
     ///
     /// Of `present` at least [`data`](Self::data) shards are needed if a data shard is not among them; otherwise all
     /// data shards are read. The plan depends on the two sets alone. For e lost data shards O(e^2) field operations,
-    /// with few wanted shards O(data * e); a full transform instead, for a large share of many shards.
+    /// O(data * e) for few wanted shards, and O(n log n) for n shards when many are lost.
     ///
     /// # Errors
     ///
@@ -201,21 +212,24 @@ impl Codec {
             return Err(CodecError::NotEnoughShards { needed: data, present: present.len });
         }
         let wanted: Vec<usize> = wanted.iter().collect();
+        let mut reads = ShardSet::new(data + parity);
+        if !wanted.is_empty() {
+            let present_data = (0..data).filter(|index| present.contains(*index));
+            for index in present_data.chain(checks.iter().map(|check| data + check)) {
+                reads.insert(index);
+            }
+        }
         let strategy = match self.cheapest(wanted.len(), lost.len()) {
             Choice::Rows => self.plan_rows(&wanted, &lost, &checks),
             Choice::Residual => {
                 let rows = self.combination(&wanted, &lost, &checks);
                 let factors = grouped(wanted.len(), checks.len(), |row, check| rows[row * checks.len() + check]);
-                Strategy::Residual { checks: checks.clone(), factors }
+                Strategy::Residual { checks, factors }
             }
-            Choice::Transform => self.plan_transform(present),
-        };
-        let reads = match &strategy {
-            Strategy::Transform { .. } => present.clone(),
-            _ if wanted.is_empty() => ShardSet::new(data + parity),
-            _ => {
-                let present_data = (0..data).filter(|index| present.contains(*index));
-                ShardSet::from_indices(data + parity, present_data.chain(checks.iter().map(|check| data + check)))?
+            Choice::Syndrome => Strategy::Syndrome { factors: self.locator_factors(&reads), checks },
+            Choice::Transform => {
+                let factors = self.locator_factors(&reads);
+                Strategy::Transform { log: self.all_positions().log, factors }
             }
         };
         Ok(RepairPlan { codec: *self, reads, wanted, strategy })
@@ -233,11 +247,17 @@ impl Codec {
         let cosets = (0..outside).step_by(coset).map(|first| self.transform(coset + first).cost(coset));
         let encode = 10 * (cosets.sum::<usize>() + self.transform(0).cost(coset)) + 7 * data;
         let residual = encode + multiple * wanted * lost;
-        let all = self.all_positions();
-        let positions = 1 << all.log;
-        let transform = 20 * all.cost(positions) + (2 * multiple + 7 + 2 * all.log as usize) * positions;
-        if lost > 0 && transform < residual.min(rows) {
-            Choice::Transform
+        let many = if high_rate {
+            // The parity's coset, twice if parity is wanted, and those with lost data.
+            let lost_cosets = lost.min(data.div_ceil(coset));
+            encode + 10 * (2 + lost_cosets) * self.transform(coset).cost(coset) + 4 * multiple * wanted
+        } else {
+            let all = self.all_positions();
+            let positions = 1 << all.log;
+            20 * all.cost(positions) + (2 * multiple + 7 + 2 * all.log as usize) * positions
+        };
+        if lost > 0 && many < residual.min(rows) {
+            if high_rate { Choice::Syndrome } else { Choice::Transform }
         } else if residual <= rows {
             Choice::Residual
         } else {
@@ -291,30 +311,35 @@ impl Codec {
         Strategy::Rows { sources, factors }
     }
 
-    fn plan_transform(&self, present: &ShardSet) -> Strategy {
+    /// For each position the product of its differences to all positions that are not read, if it is read; otherwise
+    /// the inverse of that product without itself. For data in a syndrome also without the numerator of its coefficient.
+    fn locator_factors(&self, reads: &ShardSet) -> Vec<Element> {
         let code = self.code;
-        let log = self.all_positions().log;
         // A position without a shard is known to be zero where data would be, and as good as lost where parity would.
-        let mut lost = vec![false; 1 << log];
+        let mut lost = vec![false; 1 << self.all_positions().log];
         let unused_parity = if code.high_rate { code.parity..code.coset() } else { code.end()..lost.len() };
         lost[unused_parity].fill(true);
         for shard in 0..code.data + code.parity {
-            lost[code.position(shard)] = !present.contains(shard);
+            lost[code.position(shard)] = !reads.contains(shard);
         }
         let locator = Locator::new(&lost);
-        let factors = (0..lost.len())
-            .map(|position| {
-                let product = locator.product(position);
-                if lost[position] { product.inverse() } else { product }
-            })
-            .collect();
-        Strategy::Transform { log, factors }
+        let factor = |(position, lost): (usize, &bool)| {
+            let product = locator.product(position);
+            let numerator = position >> code.log;
+            match (lost, code.high_rate && numerator > 0) {
+                (false, _) => product,
+                (true, false) => product.inverse(),
+                (true, true) => product.mul(element(numerator)).inverse(),
+            }
+        };
+        lost.iter().enumerate().map(factor).collect()
     }
 }
 
 enum Choice {
     Rows,
     Residual,
+    Syndrome,
     Transform,
 }
 
@@ -330,8 +355,7 @@ fn grouped(rows: usize, sources: usize, factor: impl Fn(usize, usize) -> Element
 }
 
 impl RepairPlan {
-    /// The shards that [`run`](Self::run) needs: at most as many as the code has data shards, unless so many are lost
-    /// that all of the present ones are of use.
+    /// The shards that [`run`](Self::run) needs: all present data shards, and as many parity shards as data is lost.
     #[must_use]
     pub const fn reads(&self) -> &ShardSet {
         &self.reads
@@ -375,6 +399,7 @@ impl RepairPlan {
         match &self.strategy {
             Strategy::Rows { sources, factors } => job.rows(scratch, sources, factors, &mut outputs),
             Strategy::Residual { checks, factors } => job.residual(scratch, checks, factors, &mut outputs),
+            Strategy::Syndrome { checks, factors } => job.syndrome(scratch, checks, factors, &mut outputs),
             Strategy::Transform { log, factors } => job.transform(scratch, *log, factors, &mut outputs),
         }
         Ok(())
@@ -423,6 +448,7 @@ impl fmt::Debug for RepairPlan {
         let strategy = match self.strategy {
             Strategy::Rows { .. } => "rows",
             Strategy::Residual { .. } => "residual",
+            Strategy::Syndrome { .. } => "syndrome",
             Strategy::Transform { .. } => "transform",
         };
         f.debug_struct("RepairPlan")
@@ -430,178 +456,6 @@ impl fmt::Debug for RepairPlan {
             .field("wanted", &self.wanted)
             .field("strategy", &strategy)
             .finish_non_exhaustive()
-    }
-}
-
-/// A plan with shards, by number; those that the plan does not read are empty.
-struct Job<'a> {
-    plan: &'a RepairPlan,
-    shards: &'a [&'a [u8]],
-    shard_bytes: usize,
-}
-
-impl Job<'_> {
-    fn codec(&self) -> &Codec {
-        &self.plan.codec
-    }
-
-    fn rows(&self, scratch: &mut Scratch, sources: &[usize], factors: &[Element], out: &mut [&mut [u8]]) {
-        let kernels = self.codec().kernels;
-        let count = out.len();
-        let step = column_step(4 * count);
-        let mut work = scratch.take(count, step);
-        for column in Column::all(self.shard_bytes, step) {
-            work.for_column(column);
-            let (mut sums, Work { copies, .. }) = work.reborrow().split(count);
-            for row in 0..count {
-                sums.row_mut(row).fill(0);
-            }
-            let mut factors = factors;
-            for group in sources.chunks(MAX_SOURCES) {
-                let (of_group, rest) = factors.split_at(group.len() * count);
-                factors = rest;
-                self.add_shards(column, group, of_group, &mut sums, copies);
-            }
-            for (row, shard) in out.iter_mut().enumerate() {
-                column.write(kernels, sums.row(row), shard, copies);
-            }
-        }
-    }
-
-    /// Adds multiples of up to eight shards to rows.
-    fn add_shards(
-        &self,
-        column: Column,
-        shards: &[usize],
-        factors: &[Element],
-        rows: &mut Rows<'_>,
-        copies: &mut [u8],
-    ) {
-        let each = copies.len() / MAX_SOURCES;
-        let mut sources: [&[u8]; MAX_SOURCES] = [&[]; MAX_SOURCES];
-        for ((source, shard), copy) in sources.iter_mut().zip(shards).zip(copies.chunks_exact_mut(each)) {
-            *source = column.read_or_zeros(self.shards[*shard], copy);
-        }
-        self.codec().kernels.mul_add(MulAdd {
-            sources: &sources[..shards.len()],
-            raw: true,
-            factors,
-            rows_count: factors.len() / shards.len(),
-            rows: rows.bytes,
-            stride: rows.stride,
-            len: rows.len,
-        });
-    }
-
-    fn residual(&self, scratch: &mut Scratch, checks: &[usize], factors: &[Element], out: &mut [&mut [u8]]) {
-        let codec = self.codec();
-        let data = codec.data();
-        let encode_rows = codec.encode_rows();
-        let step = column_step(encode_rows);
-        let mut work = scratch.take(encode_rows + checks.len() + out.len(), step);
-        for column in Column::all(self.shard_bytes, step) {
-            work.for_column(column);
-            let (mut differences, work) = work.reborrow().split(checks.len());
-            let (mut sums, mut work) = work.split(out.len());
-            for row in 0..out.len() {
-                sums.row_mut(row).fill(0);
-            }
-            codec.encode_column(
-                column,
-                |index| self.shards[index],
-                work.reborrow(),
-                |first, rows, copies| {
-                    let in_rows = |parity: &usize| (first..first + codec.code.coset()).contains(parity);
-                    for (number, check) in checks.iter().enumerate().filter(|(_, check)| in_rows(check)) {
-                        differences.row_mut(number).copy_from_slice(rows.row(check - first));
-                        let mut row = differences.single(number);
-                        self.add_shards(column, &[data + check], &[Element::ONE], &mut row, copies);
-                    }
-                    for (row, shard) in self.plan.wanted.iter().enumerate() {
-                        if let Some(parity) = shard.checked_sub(data).filter(in_rows) {
-                            sums.row_mut(row).copy_from_slice(rows.row(parity - first));
-                        }
-                    }
-                },
-            );
-            let mut factors = factors;
-            for first in (0..checks.len()).step_by(MAX_SOURCES) {
-                let count = MAX_SOURCES.min(checks.len() - first);
-                let (of_group, rest) = factors.split_at(count * out.len());
-                factors = rest;
-                let mut sources: [&[u8]; MAX_SOURCES] = [&[]; MAX_SOURCES];
-                for (number, source) in sources[..count].iter_mut().enumerate() {
-                    *source = differences.row(first + number);
-                }
-                codec.kernels.mul_add(MulAdd {
-                    sources: &sources[..count],
-                    raw: false,
-                    factors: of_group,
-                    rows_count: out.len(),
-                    rows: sums.bytes,
-                    stride: sums.stride,
-                    len: sums.len,
-                });
-            }
-            for (row, shard) in out.iter_mut().enumerate() {
-                column.write(codec.kernels, sums.row(row), shard, work.copies);
-            }
-        }
-    }
-
-    fn transform(&self, scratch: &mut Scratch, log: u32, factors: &[Element], out: &mut [&mut [u8]]) {
-        let Codec { code, kernels, .. } = *self.codec();
-        let transform = Transform { kernels, log, delta: 0 };
-        let count = 1 << log;
-        let step = column_step(count);
-        let mut work = scratch.take(count + 1, step);
-        let wanted_end = self.plan.wanted.iter().map(|shard| code.position(*shard) + 1).max().unwrap_or(0);
-        for column in Column::all(self.shard_bytes, step) {
-            work.for_column(column);
-            let (mut rows, work) = work.reborrow().split(count);
-            let (mut result, Work { copies, .. }) = work.split(1);
-            for position in 0..code.end() {
-                rows.row_mut(position).fill(0);
-            }
-            for shard in self.plan.reads.iter() {
-                let position = code.position(shard);
-                self.add_shards(column, &[shard], &[factors[position]], &mut rows.single(position), copies);
-            }
-            transform.inverse(code.end(), rows.reborrow());
-            derive(&mut rows, count);
-            transform.forward(wanted_end, rows.reborrow());
-            for (shard, out) in self.plan.wanted.iter().zip(out.iter_mut()) {
-                let position = code.position(*shard);
-                result.row_mut(0).fill(0);
-                kernels.mul_add(MulAdd {
-                    sources: &[rows.row(position)],
-                    raw: false,
-                    factors: &[factors[position]],
-                    rows_count: 1,
-                    rows: result.bytes,
-                    stride: result.stride,
-                    len: result.len,
-                });
-                column.write(kernels, result.row(0), out, copies);
-            }
-        }
-    }
-}
-
-/// The formal derivative of a polynomial in the basis of the transform. With a Cantor basis the derivative of basis
-/// polynomial i is the sum of those that lack one of its bits.
-fn derive(rows: &mut Rows<'_>, count: usize) {
-    let Rows { stride, len, .. } = *rows;
-    for i in 1..count {
-        let width = 1 << i.trailing_zeros();
-        let (below, above) = rows.bytes.split_at_mut(i * stride);
-        for row in 0..width {
-            let to = &mut below[(i - width + row) * stride..][..len];
-            let from = &above[row * stride..][..len];
-            for (to, from) in to.iter_mut().zip(from) {
-                *to ^= from;
-            }
-        }
     }
 }
 

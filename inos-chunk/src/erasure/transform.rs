@@ -26,6 +26,13 @@ impl Rows<'_> {
         &mut self.bytes[row * self.stride..][..self.len]
     }
 
+    /// Zeros in the first `count` rows.
+    pub(super) fn clear(&mut self, count: usize) {
+        for row in 0..count {
+            self.row_mut(row).fill(0);
+        }
+    }
+
     /// A row as rows of its own.
     pub(super) fn single(&mut self, row: usize) -> Rows<'_> {
         Rows { bytes: &mut self.bytes[row * self.stride..], stride: self.stride, len: self.len }

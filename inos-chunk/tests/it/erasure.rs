@@ -270,7 +270,7 @@ fn every_way_of_repair_is_right() {
         (257, 1, 1),
         (2000, 700, 650),
     ];
-    let mut ways = [0; 3];
+    let mut ways = [0; 4];
     for (data, parity, losses) in cases {
         let codec = Codec::new(data, parity).unwrap();
         let shards = codeword(codec, 10, 5);
@@ -284,7 +284,7 @@ fn every_way_of_repair_is_right() {
             let plan = codec.plan_repair(&present, &lost).unwrap();
             check_repair(&plan, &shards, &lost);
             let described = format!("{plan:?}");
-            for (count, way) in ways.iter_mut().zip(["rows", "residual", "transform"]) {
+            for (count, way) in ways.iter_mut().zip(["rows", "residual", "syndrome", "transform"]) {
                 *count += usize::from(described.contains(way));
             }
         }
