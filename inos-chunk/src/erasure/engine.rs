@@ -23,20 +23,21 @@ pub(super) const PAIR_BYTES: usize = 128;
 /// The most rows that a pass takes into registers at once.
 pub(super) const MAX_RADIX: usize = 8;
 
-/// Whether the CPU has a feature: looked up with `std`, known from the compiler's flags without.
+/// Whether the CPU has some features: looked up with `std`, known from the compiler's flags without.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-macro_rules! has_feature {
-    ($feature:tt) => {{
+macro_rules! has_features {
+    ($($feature:tt),+) => {{
         #[cfg(feature = "std")]
         {
-            ::std::arch::is_x86_feature_detected!($feature)
+            $(::std::arch::is_x86_feature_detected!($feature))&&+
         }
         #[cfg(not(feature = "std"))]
         {
-            cfg!(target_feature = $feature)
+            cfg!(all($(target_feature = $feature),+))
         }
     }};
 }
+
 /// The most shards or rows that a [`MulAdd`] adds at once.
 pub(super) const MAX_SOURCES: usize = 8;
 
@@ -86,15 +87,13 @@ impl EngineKind {
         match self {
             Self::Portable => Some(&portable_kernels::KERNELS),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Self::Ssse3 => has_feature!("ssse3").then_some(&ssse3_kernels::KERNELS),
+            Self::Ssse3 => has_features!("ssse3").then_some(&ssse3_kernels::KERNELS),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Self::Avx2 => has_feature!("avx2").then_some(&avx2_kernels::KERNELS),
+            Self::Avx2 => has_features!("avx2").then_some(&avx2_kernels::KERNELS),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Self::Avx2Gfni => (has_feature!("avx2") && has_feature!("gfni")).then_some(&avx2_gfni_kernels::KERNELS),
+            Self::Avx2Gfni => has_features!("avx2", "gfni").then_some(&avx2_gfni_kernels::KERNELS),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Self::Avx512Gfni => {
-                (has_feature!("avx512f") && has_feature!("gfni")).then_some(&avx512_gfni_kernels::KERNELS)
-            }
+            Self::Avx512Gfni => has_features!("avx512f", "gfni").then_some(&avx512_gfni_kernels::KERNELS),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => Some(&neon_kernels::KERNELS),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
