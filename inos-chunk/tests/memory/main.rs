@@ -109,6 +109,55 @@ fn a_resource_streams_through_encoder_and_assembler() {
     assert!(peak <= GROUP + STRIPE + PAGE_STRIPE + WORKING, "an assembler: {peak}");
 }
 
+/// A group, the chunks ahead and their pieces, and the parity of two stripes; however slowly the pieces are polled.
+#[cfg(all(feature = "parallel", not(target_arch = "wasm32")))]
+#[test]
+fn workers_do_not_run_ahead() {
+    use inos_chunk::parallel;
+    let _alone = alone();
+    // Two workers: eight batches of 256 KiB.
+    const AHEAD: usize = 8 * 256 * KIB;
+    let chunks = 25_600;
+    let workers = parallel::Workers::new(2).unwrap();
+    let bound = GROUP + 2 * AHEAD + 2 * STRIPE + PAGE_STRIPE + 2 * WORKING;
+
+    let (_, peak) = peak_of(|| {
+        let mut encoder = parallel::Encoder::new(chunks * CHUNK as u64, &config(), workers).unwrap();
+        for number in 0..chunks {
+            encoder.push(chunk(number)).unwrap();
+            while encoder.next_piece().is_some() {}
+        }
+        encoder.end().unwrap();
+        while encoder.next_piece().is_some() {}
+        encoder.finish().unwrap()
+    });
+    assert!(peak <= bound, "polled after each chunk: {peak}");
+
+    // All at once, each chunk half compressible, so that each piece takes memory; and a caller who dawdles.
+    let mut resource = Vec::new();
+    for number in 0..chunks {
+        resource.extend_from_slice(&chunk(number)[..CHUNK / 2]);
+        resource.extend_from_slice(&[0; CHUNK / 2]);
+    }
+    let resource = Bytes::from(resource);
+    let (pieces, peak) = peak_of(|| {
+        let mut encoder = parallel::Encoder::new(resource.len() as u64, &config(), workers).unwrap();
+        encoder.push(resource.clone()).unwrap();
+        encoder.end().unwrap();
+        let mut pieces = 0_u64;
+        while encoder.next_piece().is_some() {
+            if pieces.is_multiple_of(1_000) {
+                std::thread::sleep(core::time::Duration::from_millis(2));
+            }
+            pieces += 1;
+        }
+        encoder.finish().unwrap();
+        pieces
+    });
+    assert!(pieces > chunks);
+    assert!(peak <= bound, "pushed at once: {peak}");
+}
+
 /// A forged length, a bomb, a block that is too short: no more than one chunk, whatever they claim.
 #[test]
 fn forged_lengths_and_bombs_allocate_at_most_one_chunk() {
