@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let manifest = manifest?;
     let group = u64::from(interleave) * u64::from(config.geometry.data()) * CHUNK_SIZE as u64;
-    let bound = usize::try_from(group.min(len))? + (20 + 10) * MIB;
+    let bound = usize::try_from(group.min(len))? + (20 + 15) * MIB;
     println!(
         "{len} bytes, {} pieces, {} pages, root {}",
         manifest.piece_count(),

@@ -14,7 +14,8 @@ use core::ops::Range;
 /// Brings a resource back from any sufficient subset of its pieces.
 ///
 /// Pieces come in any order and from anyone. Each is checked against the manifest before it counts: a bad one is
-/// rejected with the reason and changes nothing. As soon as a stripe of k data shards has any k pieces its lost chunks
+/// rejected with the reason and changes nothing. Where the manifest has pages these are pieces too: the assembler takes
+/// them as they come, asks in [`missing`](Self::missing) for those it needs, and lets go of those it has passed. As soon as a stripe of k data shards has any k pieces its lost chunks
 /// are repaired, hashed, and ready.
 ///
 /// # Memory
@@ -22,8 +23,9 @@ use core::ops::Range;
 /// The assembler holds the plain bytes of accepted pieces until their chunks are handed out by
 /// [`next_ready`](Self::next_ready) *and* their stripe is complete. Fed in the order of [`missing`](Self::missing) and
 /// polled after each piece, it holds at most one group, `interleave * data` chunks, and while it repairs a stripe the
-/// lost chunks of that stripe and a few MiB of working memory: 420 MiB with the default configuration, if as much is
-/// lost as can be repaired. Pieces of later groups are held on top. Raw pieces are held as handles, so a piece that is
+/// lost chunks of that stripe, of each level of manifest pages the page stripe that it is in, and a few MiB of working
+/// memory: 435 MiB with the default configuration, if as much is lost as can be repaired. Pieces and pages of later
+/// groups are held on top. Raw pieces are held as handles, so a piece that is
 /// a small slice of a large buffer keeps the whole buffer.
 ///
 /// ```

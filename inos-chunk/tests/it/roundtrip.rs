@@ -4,7 +4,9 @@
 use crate::common::{CHUNK, any_config, any_resource, config, noise, shard, text};
 use alloc::collections::BTreeMap;
 use bytes::Bytes;
-use inos_chunk::{Assembler, ChunkId, Codec, Compression, Config, FinishError, Inserted, Manifest, Piece, encode};
+use inos_chunk::{
+    Assembler, ChunkId, Codec, Compression, Config, FinishError, Geometry, Inserted, Manifest, Piece, encode,
+};
 use proptest::prelude::*;
 
 #[cfg(target_arch = "wasm32")]
@@ -179,4 +181,24 @@ fn incompressible_chunks_stay_raw_and_are_not_copied() {
     assert_eq!(encoded.pieces[0].bytes.as_ptr(), resource.as_ptr());
     let encoded = encode(&text(1 << 20), &Config::default()).unwrap();
     assert_eq!(encoded.pieces[0].codec, Codec::Lz4);
+}
+
+/// 100 MiB of zeros, and of two alternating chunks: equal pieces on one node would be lost all at once, so each is placed
+/// and counted on its own, and any `parity` of a stripe may go.
+#[test]
+fn repetitive_files_survive_the_loss_of_parity_shards_of_every_stripe() {
+    let mib = if cfg!(target_arch = "wasm32") { 12 } else { 100 };
+    let (a, b) = (text(1 << 20), noise(1 << 20, 2));
+    let alternating: Bytes = (0..mib).flat_map(|i| if i % 2 == 0 { a.clone() } else { b.clone() }).collect();
+    for resource in [Bytes::from(vec![0; mib << 20]), alternating] {
+        let config = Config { geometry: Geometry::new(10, 4).unwrap(), ..Config::default() };
+        for config in [Config::default(), config] {
+            let encoded = encode(&resource, &config).unwrap();
+            assert_eq!(encoded.manifest.chunk_count(), mib as u64);
+            let kept = lose(&encoded.manifest, encoded.pieces, 11, |parity| parity);
+            let mut assembler = Assembler::new(encoded.manifest);
+            assert!(kept.into_iter().all(|piece| assembler.insert(piece) == Inserted::Accepted));
+            assert!(assembler.finish().unwrap() == resource);
+        }
+    }
 }
