@@ -461,3 +461,29 @@ fn synthetic(i: u64) -> ChunkId {
     id[..8].copy_from_slice(&i.to_le_bytes());
     ChunkId::from_bytes(id)
 }
+
+/// Enough shards of a stripe, but the id of the lost chunk is in a page that is not loaded: the stripe waits for it.
+#[test]
+fn a_stripe_waits_for_the_page_with_the_id_of_its_lost_chunk() {
+    // Groups have 24 entries. Group 85 starts 8 before the end of page 0: with the first shard of each of its stripes.
+    let resource = noise(1500 * 4096, 1);
+    let encoded = encode(&resource, &config(2, 1, 8)).unwrap();
+    let (manifest, pages) = page_pieces(&encoded);
+    let (stripe, chunk) = (85 * 8, 85 * 16);
+    let shard =
+        |index| encoded.pieces.iter().find(|piece| piece.place == Place::Shard { stripe, index }).unwrap().clone();
+    let mut assembler = Assembler::new(manifest);
+    assert_accepted(assembler.insert(pages[&page(0, 0, 1)].clone()));
+    let needs = Inserted::NeedsPage { page: page(0, 0, 0), piece: shard(0) };
+    assert_eq!(assembler.insert(shard(0)), needs);
+    assert_accepted(assembler.insert(shard(1)));
+    assert_accepted(assembler.insert(shard(2)));
+    assert_eq!((assembler.shortfall(stripe), assembler.is_stripe_complete(stripe)), (None, false));
+    assert_eq!(assembler.insert(shard(0)), Inserted::Duplicate);
+    assert!(matches!(assembler.finish(), Err(FinishError::NotEnoughPages(_))));
+    assert!(assembler.read(chunk * 4096..chunk * 4096 + 1).is_err());
+    assert_accepted(assembler.insert(pages[&page(0, 0, 0)].clone()));
+    assert!(assembler.is_stripe_complete(stripe));
+    let read = assembler.read(chunk * 4096..(chunk + 1) * 4096).unwrap().concat();
+    assert!(read == resource[chunk as usize * 4096..(chunk as usize + 1) * 4096]);
+}
