@@ -272,30 +272,35 @@ impl PartialEq for Codec {
 
 impl Eq for Codec {}
 
-/// Working memory of a column: half of a second-level cache of 512 KiB, beside the shards that are read.
-const WORK_BYTES: usize = 256 << 10;
-
 /// The longest column: a page. With 100 + 20 shards of 1 MiB, columns of 1 KiB encode a tenth to a fifth slower.
 const MAX_STEP: usize = 4 << 10;
 
-/// Bytes of a column with so many rows: a power of two, at least two pairs of the widest registers.
+/// Rows that stay in the second-level cache, of 512 KiB and more, with the longest column.
+const FEW_ROWS: usize = 64;
+
+/// Columns of more rows are shorter, but rather leave that cache than become shorter than this: with 1000 + 200 shards,
+/// columns of 512 bytes encode a third slower than those of 2 KiB, because they read memory in small bits.
+const MANY_ROWS_STEP: usize = 2 << 10;
+
+/// What more rows than that may take, as long as a column has two pairs of the widest registers.
+const WORK_BYTES: usize = 2 << 20;
+
+/// Bytes of a column with so many rows: a power of two.
 const fn column_step(rows: usize) -> usize {
-    let step = WORK_BYTES / rows.next_power_of_two();
-    let least = 2 * PAIR_BYTES;
-    if step < least {
-        least
-    } else if step > MAX_STEP {
+    let rows = rows.next_power_of_two();
+    if rows <= FEW_ROWS {
         MAX_STEP
+    } else if rows * MANY_ROWS_STEP <= WORK_BYTES {
+        MANY_ROWS_STEP
+    } else if rows * 2 * PAIR_BYTES <= WORK_BYTES {
+        WORK_BYTES / rows
     } else {
-        step
+        2 * PAIR_BYTES
     }
 }
 
-/// Working memory of a [`Codec`].
-///
-/// Up to 330 KiB for encoding with at most 512 parity shards (or at most 512 data shards, if there is more parity than
-/// data), then 640 bytes for each of them, rounded up to a power of two. A repair adds 320 bytes to 4 KiB for each lost
-/// shard, or takes 320 bytes for each shard of the code, rounded up to a power of two.
+/// Working memory of a [`Codec`]: 300 KiB to encode 100 + 20 shards, 1.1 MiB for 1000 + 200, 21 MiB for the most there
+/// can be. A repair takes up to twice as much.
 pub struct Scratch {
     bytes: Vec<u8>,
 }

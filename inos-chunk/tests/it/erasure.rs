@@ -88,7 +88,7 @@ proptest! {
 /// Shards longer than a column, with lengths on both sides of the borders of columns and of blocks.
 #[test]
 fn columns_do_not_show() {
-    // 100 + 20 are encoded in columns of 4 KiB and repaired in columns of 16 KiB.
+    // Columns are of 4 KiB.
     for shard_bytes in [4094, 4096, 4098, 16_382, 16_384, 16_386, 20_550] {
         let data = ragged(100, shard_bytes, 3);
         let parity = oracle(&data, 20, shard_bytes);
