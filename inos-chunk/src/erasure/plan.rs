@@ -188,8 +188,10 @@ impl Codec {
     /// Plans the computation of the shards `wanted` from the shards `present`.
     ///
     /// Of `present` at least [`data`](Self::data) shards are needed if a data shard is not among them; otherwise all
-    /// data shards are read. The plan depends on the two sets alone. For e lost data shards O(e^2) field operations,
-    /// O(data * e) for few wanted shards, and O(n log n) for n shards when many are lost.
+    /// data shards are read. The plan depends on the two sets alone.
+    ///
+    /// With e data shards lost and w of n shards wanted, O((e + w * data) * e) field operations while `e * (e + data)` is
+    /// at most 65,536, and O(n log n + w * data) beyond. For 32,768 + 32,768 shards that is some 10 ms, if all is wanted.
     ///
     /// # Errors
     ///
@@ -220,13 +222,32 @@ impl Codec {
             }
         }
         let strategy = match self.cheapest(wanted.len(), lost.len()) {
+            Choice::Rows if lost.len() * (lost.len() + data) > MAX_DIRECT => {
+                let sources: Vec<usize> = reads.iter().collect();
+                let factors = self.interpolation(&wanted, &sources, &reads);
+                Strategy::Rows { sources, factors }
+            }
             Choice::Rows => self.plan_rows(&wanted, &lost, &checks),
+            Choice::Residual if lost.len() * (lost.len() + data) > MAX_DIRECT => {
+                // The differences are a codeword, too: one in which the data that is read is zero.
+                let sources: Vec<usize> = checks.iter().map(|check| data + check).collect();
+                let factors = self.interpolation(&wanted, &sources, &reads);
+                Strategy::Residual { checks, factors }
+            }
             Choice::Residual => {
                 let rows = self.combination(&wanted, &lost, &checks);
                 let factors = grouped(wanted.len(), checks.len(), |row, check| rows[row * checks.len() + check]);
                 Strategy::Residual { checks, factors }
             }
-            Choice::Syndrome => Strategy::Syndrome { factors: self.locator_factors(&reads), checks },
+            Choice::Syndrome => {
+                let mut factors = self.locator_factors(&reads);
+                // The sum that is evaluated has the lost data times the numerator of its coefficients.
+                for &shard in &lost {
+                    let position = self.code.position(shard);
+                    factors[position] = factors[position].mul(element(position >> self.code.log).inverse());
+                }
+                Strategy::Syndrome { checks, factors }
+            }
             Choice::Transform => {
                 let factors = self.locator_factors(&reads);
                 Strategy::Transform { log: self.all_positions().log, factors }
@@ -239,22 +260,25 @@ impl Codec {
     /// and 1000 + 200): a butterfly with a factor from GF(2^8) is 10, a sum of four multiples 4 * 5, and 7 for the
     /// coordinates of their source.
     fn cheapest(&self, wanted: usize, lost: usize) -> Choice {
+        // The products below pass 2^32 for the largest codes.
+        let (wanted, lost) = (wanted as u64, lost as u64);
         let Code { data, parity, high_rate, .. } = self.code;
         let coset = self.code.coset();
+        let cost = |transform: Transform, rows: usize| transform.cost(rows) as u64;
         let multiple = if self.code.end() <= 256 { 5 } else { 10 };
-        let rows = data * (7 * wanted.div_ceil(4) + multiple * wanted);
+        let rows = data as u64 * (7 * wanted.div_ceil(4) + multiple * wanted);
         let outside = if high_rate { data } else { parity };
-        let cosets = (0..outside).step_by(coset).map(|first| self.transform(coset + first).cost(coset));
-        let encode = 10 * (cosets.sum::<usize>() + self.transform(0).cost(coset)) + 7 * data;
+        let cosets = (0..outside).step_by(coset).map(|first| cost(self.transform(coset + first), coset));
+        let encode = 10 * (cosets.sum::<u64>() + cost(self.transform(0), coset)) + 7 * data as u64;
         let residual = encode + multiple * wanted * lost;
         let many = if high_rate {
             // The parity's coset, twice if parity is wanted, and those with lost data.
-            let lost_cosets = lost.min(data.div_ceil(coset));
-            encode + 10 * (2 + lost_cosets) * self.transform(coset).cost(coset) + 4 * multiple * wanted
+            let lost_cosets = lost.min(data.div_ceil(coset) as u64);
+            encode + 10 * (2 + lost_cosets) * cost(self.transform(coset), coset) + 4 * multiple * wanted
         } else {
             let all = self.all_positions();
-            let positions = 1 << all.log;
-            20 * all.cost(positions) + (2 * multiple + 7 + 2 * all.log as usize) * positions
+            let positions = 1_usize << all.log;
+            20 * cost(all, positions) + (2 * multiple + 7 + 2 * u64::from(all.log)) * positions as u64
         };
         if lost > 0 && many < residual.min(rows) {
             if high_rate { Choice::Syndrome } else { Choice::Transform }
@@ -311,8 +335,19 @@ impl Codec {
         Strategy::Rows { sources, factors }
     }
 
+    /// What each wanted shard is of each source, a shard that is read, if all others that are read are zero; in the order
+    /// of [`Strategy`]. A codeword is a polynomial that the shards that are read determine: by Lagrange, with products
+    /// over the positions that are not read in place of those that are (all differences of a subspace together are 1).
+    fn interpolation(&self, wanted: &[usize], sources: &[usize], reads: &ShardSet) -> Vec<Element> {
+        let of_position = self.locator_factors(reads);
+        grouped(wanted.len(), sources.len(), |row, source| {
+            let (x, y) = (self.code.position(wanted[row]), self.code.position(sources[source]));
+            of_position[x].mul(of_position[y]).mul(element(x ^ y).inverse())
+        })
+    }
+
     /// For each position the product of its differences to all positions that are not read, if it is read; otherwise
-    /// the inverse of that product without itself. For data in a syndrome also without the numerator of its coefficient.
+    /// the inverse of that product without itself.
     fn locator_factors(&self, reads: &ShardSet) -> Vec<Element> {
         let code = self.code;
         // A position without a shard is known to be zero where data would be, and as good as lost where parity would.
@@ -325,16 +360,15 @@ impl Codec {
         let locator = Locator::new(&lost);
         let factor = |(position, lost): (usize, &bool)| {
             let product = locator.product(position);
-            let numerator = position >> code.log;
-            match (lost, code.high_rate && numerator > 0) {
-                (false, _) => product,
-                (true, false) => product.inverse(),
-                (true, true) => product.mul(element(numerator)).inverse(),
-            }
+            if *lost { product.inverse() } else { product }
         };
         lost.iter().enumerate().map(factor).collect()
     }
 }
+
+/// Up to this product of the losses with losses and data, what a plan needs is multiplied out. Above it the tables of
+/// [`Locator`], one to a few milliseconds, cost less.
+const MAX_DIRECT: usize = 1 << 16;
 
 enum Choice {
     Rows,
