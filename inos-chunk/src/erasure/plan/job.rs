@@ -6,6 +6,7 @@ use super::super::field::Element;
 use super::super::transform::{Rows, Transform};
 use super::super::{Codec, Scratch, column_step};
 use super::RepairPlan;
+use core::ops::Range;
 
 /// A plan with shards, by number; those that the plan does not read are empty.
 pub(super) struct Job<'a> {
@@ -69,7 +70,8 @@ impl Job<'_> {
         let codec = self.codec();
         let data = codec.data();
         let encode_rows = codec.encode_rows();
-        let step = column_step(encode_rows);
+        // With more parity than data the results alone can be many more rows.
+        let step = column_step(encode_rows.max(out.len()));
         let mut work = scratch.take(encode_rows + checks.len() + out.len(), step);
         for column in Column::all(self.shard_bytes, step) {
             work.for_column(column);
@@ -81,16 +83,15 @@ impl Job<'_> {
                 |index| self.shards[index],
                 work.reborrow(),
                 |first, rows, copies| {
-                    let in_rows = |parity: &usize| (first..first + codec.code.coset()).contains(parity);
-                    for (number, check) in checks.iter().enumerate().filter(|(_, check)| in_rows(check)) {
+                    let end = first + codec.code.coset();
+                    for number in between(checks, first, end) {
+                        let check = checks[number];
                         differences.row_mut(number).copy_from_slice(rows.row(check - first));
                         let mut row = differences.single(number);
                         self.add_shards(column, &[data + check], &[Element::ONE], &mut row, copies);
                     }
-                    for (row, shard) in self.plan.wanted.iter().enumerate() {
-                        if let Some(parity) = shard.checked_sub(data).filter(in_rows) {
-                            sums.row_mut(row).copy_from_slice(rows.row(parity - first));
-                        }
+                    for row in between(&self.plan.wanted, data + first, data + end) {
+                        sums.row_mut(row).copy_from_slice(rows.row(self.plan.wanted[row] - data - first));
                     }
                 },
             );
@@ -227,6 +228,11 @@ fn add_row(codec: &Codec, from: &[u8], factors: [Element; 1], to: Rows<'_>) {
     let Rows { bytes, stride, len } = to;
     let sources = &[from];
     codec.kernels.mul_add(MulAdd { sources, raw: false, factors: &factors, rows_count: 1, rows: bytes, stride, len });
+}
+
+/// Which of some rising numbers are in `first..end`. There may be as many calls as numbers: not O(numbers).
+fn between(numbers: &[usize], first: usize, end: usize) -> Range<usize> {
+    numbers.partition_point(|number| *number < first)..numbers.partition_point(|number| *number < end)
 }
 
 /// Cuts shards, in rising order, into those of one coset each, with the number of the first of them.
