@@ -9,7 +9,7 @@ use super::field::Element;
 use core::fmt;
 
 mod kernel;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -94,7 +94,7 @@ impl EngineKind {
             Self::Avx2Gfni => has_features!("avx2", "gfni").then_some(&avx2_gfni_kernels::KERNELS),
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             Self::Avx512Gfni => has_features!("avx512f", "gfni").then_some(&avx512_gfni_kernels::KERNELS),
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Self::Neon => Some(&neon_kernels::KERNELS),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Self::Simd128 => Some(&simd128_kernels::KERNELS),
@@ -205,13 +205,16 @@ kernels!(avx2_kernels, super::x86::Avx2, "avx2");
 kernels!(avx2_gfni_kernels, super::x86::Avx2Gfni, "avx2,gfni");
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 kernels!(avx512_gfni_kernels, super::x86::Avx512Gfni, "avx512f,gfni");
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 kernels!(neon_kernels, super::neon::Neon);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 kernels!(simd128_kernels, super::wasm::Simd128);
 
 /// Where the 16 low bytes number `pair` of a raw shard are; the high ones are 32 bytes further.
-#[cfg_attr(any(target_arch = "wasm32", target_arch = "arm"), allow(dead_code, reason = "the engines of other targets"))]
+#[cfg_attr(
+    not(any(target_arch = "x86", target_arch = "x86_64")),
+    allow(dead_code, reason = "wide registers, and the portable engine, do without")
+)]
 const fn half_block_offset(pair: usize) -> usize {
     64 * (pair / 2) + 16 * (pair % 2)
 }
@@ -462,7 +465,7 @@ mod tests {
     #[test]
     fn engines_that_are_there_are_found() {
         assert!(EngineKind::Portable.is_available() && EngineKind::fastest().is_available());
-        #[cfg(target_arch = "aarch64")]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         assert_eq!(EngineKind::fastest(), EngineKind::Neon);
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         assert_eq!(EngineKind::fastest(), EngineKind::Simd128);
