@@ -164,6 +164,10 @@ fn wrong_calls_are_errors_and_write_nothing() {
     let result = codec.encode_into(&mut scratch, &[&[], &[]], &mut [&mut []]);
     assert_eq!(result, Err(CodecError::ShardBytes { shard_bytes: 0 }));
     assert_eq!(p, [9; 4]);
+    let mut q = [9; 6];
+    let result = Codec::new(1, 2).unwrap().encode_into(&mut scratch, &[&a], &mut [&mut p, &mut q]);
+    assert_eq!(result, Err(CodecError::ShardLen { index: 2, len: 6, shard_bytes: 4 }));
+    assert_eq!((p, q), ([9; 4], [9; 6]));
 
     let mut out = [7; 4];
     let result = codec.repair(&mut scratch, &[(0, &a), (3, &b)], &mut [(1, &mut out)]);
@@ -203,6 +207,9 @@ fn check_repair(plan: &RepairPlan, shards: &[Vec<u8>], lost: &ShardSet) {
     let mut out: Vec<(usize, &mut [u8])> =
         buffers.iter_mut().map(|(index, bytes)| (*index, bytes.as_mut_slice())).collect();
     let mut scratch = Codec::new(1, 1).unwrap().scratch();
+    // The second run finds in the scratch what the first has left.
+    plan.run(&mut scratch, &present, &mut out).unwrap();
+    out.iter_mut().for_each(|(_, bytes)| bytes.fill(0xee));
     plan.run(&mut scratch, &present, &mut out).unwrap();
     for (index, bytes) in buffers {
         assert_eq!(bytes, shards[index], "shard {index}, lost {lost:?}");
@@ -290,6 +297,53 @@ fn every_way_of_repair_is_right() {
         }
     }
     assert!(ways.iter().all(|count| *count > 0), "{ways:?}");
+    // The last wanted position is the first of a block of the transform.
+    let codec = Codec::new(500, 400).unwrap();
+    check_losses(codec, &codeword(codec, 10, 6), 1..=384);
+}
+
+/// Some of the lost shards are wanted, in codes large enough for the plan to go by a polynomial instead of a matrix, and
+/// in the largest of all. A plan that works in squares of these losses takes minutes, and gigabytes.
+#[test]
+fn a_few_of_many_losses_are_repaired() {
+    // Data and parity shards, data shards lost, data and parity shards wanted; and the way.
+    let cases = [
+        (500, 500, 300, 2, 3, "rows"),
+        (200, 900, 200, 3, 2, "rows"),
+        (1000, 200, 100, 40, 0, "residual"),
+        (1000, 200, 100, 20, 30, "residual"),
+        (200, 1000, 180, 10, 120, "residual"),
+        (700, 900, 600, 90, 10, "syndrome"),
+        (MAX_SHARDS, MAX_SHARDS, 20_000, 1, 1, "rows"),
+        (MAX_SHARDS, MAX_SHARDS, MAX_SHARDS, MAX_SHARDS, 0, "syndrome"),
+        (MAX_SHARDS, 20_000, 19_000, 18_000, 100, "transform"),
+        (1, MAX_SHARDS, 1, 1, MAX_SHARDS - 1, "residual"),
+        (MAX_SHARDS, 1, 1, 1, 0, "residual"),
+    ];
+    for (data, parity, lost, wanted_data, wanted_parity, way) in cases {
+        let codec = Codec::new(data, parity).unwrap();
+        let shards = codeword(codec, 2, 11);
+        let lost = &shuffled(data, 8)[..lost];
+        let lost_parity = shuffled(parity, 9).into_iter().map(|index| data + index).take(wanted_parity);
+        let wanted = lost.iter().copied().take(wanted_data).chain(lost_parity.clone());
+        let wanted = ShardSet::from_indices(shards.len(), wanted).unwrap();
+        let mut present = ShardSet::all(shards.len());
+        for index in lost.iter().copied().chain(lost_parity) {
+            present.remove(index);
+        }
+        let plan = codec.plan_repair(&present, &wanted).unwrap();
+        let described = format!("{plan:?}");
+        assert!(described.contains(way), "not {way}: {codec:?}, {wanted_data} + {wanted_parity} wanted");
+
+        let present: Vec<(usize, &[u8])> = present.iter().map(|index| (index, &shards[index][..])).collect();
+        let mut buffers: Vec<(usize, [u8; 2])> = wanted.iter().map(|index| (index, [0xee; 2])).collect();
+        let mut out: Vec<(usize, &mut [u8])> =
+            buffers.iter_mut().map(|(index, bytes)| (*index, bytes.as_mut_slice())).collect();
+        plan.run(&mut codec.scratch(), &present, &mut out).unwrap();
+        for (index, bytes) in buffers {
+            assert!(bytes == shards[index][..], "shard {index} of {data} + {parity}");
+        }
+    }
 }
 
 #[test]
@@ -342,8 +396,18 @@ fn wrong_plans_and_wrong_runs_are_errors_and_write_nothing() {
     assert_eq!(run(&[(0, a), (1, b), (3, &p[..3])], 2, 3), Err(CodecError::ShardBytes { shard_bytes: 3 }));
     let error = CodecError::ShardLen { index: 0, len: 4, shard_bytes: 2 };
     assert_eq!(run(&[(0, a), (1, b), (3, &p[..2])], 2, 2), Err(error));
-    assert_eq!(run(&[(0, a), (1, b), (3, p), (4, q)], 2, 4), Ok(()));
+    assert_eq!(run(&[(0, a), (1, b), (3, p)], 5, 4), Err(CodecError::ShardIndex { index: 5, shards: 5 }));
+    // A shard that is not read may be anything.
+    assert_eq!(run(&[(0, a), (1, b), (3, p), (4, &q[..1])], 2, 4), Ok(()));
     assert_eq!(out[..], shards[2][..]);
+
+    let (mut first, mut second) = ([7; 4], [7; 4]);
+    let result = plan.run(&mut scratch, &[(0, a), (1, b), (3, p)], &mut [(2, &mut first), (2, &mut second)]);
+    assert_eq!(result, Err(CodecError::DuplicateShard { index: 2 }));
+    let plan = codec.plan_repair(&set(&[0, 1, 3]), &set(&[2, 4])).unwrap();
+    let result = plan.run(&mut scratch, &[(0, a), (1, b), (3, p)], &mut [(2, &mut first), (4, &mut second[..2])]);
+    assert_eq!(result, Err(CodecError::ShardLen { index: 4, len: 2, shard_bytes: 4 }));
+    assert_eq!((first, second), ([7; 4], [7; 4]));
 }
 
 #[test]
