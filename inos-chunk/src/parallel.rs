@@ -39,6 +39,7 @@ mod tests;
 use crate::encoder::Machine;
 use crate::layout::StripeShape;
 use crate::{Config, EncodeError, Encoded, Manifest, Piece};
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::num::NonZeroU16;
 use pool::Pool;
@@ -85,8 +86,10 @@ pub fn encode(resource: &Bytes, config: &Config, workers: Workers) -> Result<Enc
     let mut encoder = Encoder::new(resource.len() as u64, config, workers)?;
     encoder.push(resource.clone())?;
     encoder.end()?;
-    let pieces = core::iter::from_fn(|| encoder.next_piece()).collect();
-    Ok(Encoded { manifest: encoder.finish()?, pieces })
+    let pieces: Vec<Piece> = core::iter::from_fn(|| encoder.next_piece()).collect();
+    let mut manifest = encoder.finish()?;
+    manifest.load_own(&pieces);
+    Ok(Encoded { manifest, pieces })
 }
 
 /// Encodes a resource as it comes, on several threads: push bytes, poll pieces, end, poll the rest, take the manifest.

@@ -29,7 +29,10 @@ fn poll_all(encoder: &mut parallel::Encoder, resource: &Bytes, part: usize) -> V
 
 fn assert_same(resource: &Bytes, config: &Config, count: u16, part: usize) {
     let expected = encode(resource, config).unwrap();
-    assert_eq!(parallel::encode(resource, config, workers(count)).unwrap(), expected);
+    let encoded = parallel::encode(resource, config, workers(count)).unwrap();
+    assert_eq!(encoded, expected);
+    // Manifests are equal whatever is loaded.
+    assert_eq!(encoded.manifest.missing_pages().next(), None);
     for mut encoder in [
         parallel::Encoder::new(resource.len() as u64, config, workers(count)).unwrap(),
         parallel::Encoder::streaming(config, workers(count)).unwrap(),
