@@ -355,13 +355,14 @@ impl Manifest {
 
     /// What brings back the pages `needed`, should they be lost: the rest of their page stripes that is not held.
     pub(crate) fn alternatives(&self, needed: &[Place]) -> Vec<Place> {
+        let asked: BTreeSet<Place> = needed.iter().copied().collect();
         let mut seen = BTreeSet::new();
         let mut places = Vec::new();
         for &page in needed {
             let Some((stripe, _)) = self.stripe_of(page) else { continue };
             if !self.pages.inconsistent.contains(&stripe.key()) && seen.insert(stripe.key()) {
                 let all = places_of(stripe, self.tree.branching());
-                places.extend(all.filter(|place| !needed.contains(place) && !self.is_loaded(*place)));
+                places.extend(all.filter(|place| !asked.contains(place) && !self.is_loaded(*place)));
             }
         }
         places
