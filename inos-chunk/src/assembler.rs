@@ -133,16 +133,16 @@ impl Assembler {
     /// and for each shard of the stripes of missing ones.
     pub fn missing_in(&self, range: Range<u64>) -> impl Iterator<Item = Place> + '_ {
         let chunk_bytes = self.manifest.chunk_size().bytes_u64();
-        let end = range.end.min(self.manifest.plain_len()).div_ceil(chunk_bytes);
+        let end = range.end.min(self.manifest.plain_len());
         let first = (range.start / chunk_bytes).max(self.cursor);
-        let chunks = if range.start < range.end { first..end } else { 0..0 };
+        let chunks = if range.start < end { first..end.div_ceil(chunk_bytes) } else { 0..0 };
         let lost = move || {
             let lost = chunks.clone().filter(|chunk| self.chunk(*chunk).is_none());
             lost.filter_map(|chunk| self.manifest.place_of_chunk(chunk))
         };
         let mut named = BTreeSet::new();
         let mut seen = BTreeSet::new();
-        let direct = lost().filter_map(|place| self.named_at(place)).filter(|place| self.wants(*place));
+        let direct = lost().filter_map(|place| self.named_at(place));
         let others = lost().flat_map(move |place| {
             let Place::Shard { stripe, .. } = place else { return Vec::new() };
             if !seen.insert(stripe) || self.is_stripe_complete(stripe) {
@@ -231,11 +231,14 @@ impl Assembler {
         let Some(stripe) = self.manifest.layout().stripe(number) else {
             return Inserted::Rejected(RejectReason::UnknownPlace { place });
         };
+        let waits = self.waiting.contains(&number);
         let expected = match check_claims(&self.manifest, &stripe, index, &piece) {
             Err(VerifyError::Rejected(reason)) => return Inserted::Rejected(reason),
-            _ if self.is_stripe_complete(number) || self.waiting.contains(&number) => return Inserted::Duplicate,
-            Err(VerifyError::NotLoaded { page }) => return Inserted::NeedsPage { page, piece },
-            Ok(expected) => expected,
+            _ if self.is_stripe_complete(number) => return Inserted::Duplicate,
+            Err(VerifyError::NotLoaded { page }) if !waits => return Inserted::NeedsPage { page, piece },
+            // The page may never come: a chunk whose id is known does not wait for it.
+            Ok(expected) if !(waits && expected.is_parity()) => expected,
+            _ => return Inserted::Duplicate,
         };
         if let Some(open) = self.open.get(&number) {
             if open.shards.contains_key(&index) {
@@ -251,6 +254,11 @@ impl Assembler {
         };
         let open = self.open.entry(number).or_default();
         open.shards.insert(index, plain);
+        if waits {
+            // Parity, as a chunk is lost: the stripe has enough without it, and holds no more than before.
+            open.shards.pop_last();
+            return Inserted::Accepted;
+        }
         if open.shards.len() >= usize::from(stripe.shape.data)
             && !self.complete_stripe(number, &stripe)
             && expected.is_parity()

@@ -487,3 +487,43 @@ fn a_stripe_waits_for_the_page_with_the_id_of_its_lost_chunk() {
     let read = assembler.read(chunk * 4096..(chunk + 1) * 4096).unwrap().concat();
     assert!(read == resource[chunk as usize * 4096..(chunk as usize + 1) * 4096]);
 }
+
+/// Such a stripe still takes chunks whose ids are known: the page may never come, and a range without its ids can be
+/// read all the same. It holds no more pieces for that.
+#[test]
+fn a_stripe_that_waits_for_a_page_takes_known_chunks() {
+    // Groups have 40 entries. Group 51 starts 8 before the end of page 0: with the first shard of each of its stripes.
+    let resource = noise(1500 * 4096, 1);
+    let encoded = encode(&resource, &config(3, 2, 8)).unwrap();
+    let (manifest, pages) = page_pieces(&encoded);
+    let stripe = 51 * 8;
+    let place = |index| Place::Shard { stripe, index };
+    let shard = |index| encoded.pieces.iter().find(|piece| piece.place == place(index)).unwrap().clone();
+    let mut assembler = Assembler::new(manifest);
+    assert_accepted(assembler.insert(pages[&page(0, 0, 1)].clone()));
+    for index in [2, 3, 4] {
+        assert_accepted(assembler.insert(shard(index)));
+    }
+    assert_eq!((assembler.shortfall(stripe), assembler.is_stripe_complete(stripe)), (None, false));
+    let chunk = 51 * 24 + 8;
+    let range = chunk * 4096..(chunk + 1) * 4096;
+    assert_eq!(assembler.missing_in(range.clone()).next(), Some(place(1)));
+    let forged = Piece { bytes: noise(4096, 2), codec: Codec::Raw, ..shard(1) };
+    assert!(matches!(assembler.insert(forged), Inserted::Rejected(RejectReason::WrongContent { .. })));
+    assert_accepted(assembler.insert(shard(1)));
+    assert_eq!(assembler.insert(shard(1)), Inserted::Duplicate);
+    assert_eq!(assembler.insert(shard(4)), Inserted::Duplicate);
+    assert_eq!(assembler.held_bytes(), 3 * 4096);
+    assert!(assembler.read(range).unwrap().concat() == resource[chunk as usize * 4096..][..4096]);
+    assert_accepted(assembler.insert(pages[&page(0, 0, 0)].clone()));
+    assert!(assembler.is_stripe_complete(stripe));
+}
+
+/// A range beyond the end asks for nothing, though the last chunk would reach there if it were full.
+#[test]
+fn nothing_is_missing_behind_the_end() {
+    let manifest = encode(&noise(5000, 1), &config(2, 1, 1)).unwrap().manifest;
+    let assembler = Assembler::new(manifest);
+    assert_eq!(assembler.missing_in(5000..6000).count(), 0);
+    assert_eq!(assembler.missing_in(4999..6000).count(), 3);
+}
