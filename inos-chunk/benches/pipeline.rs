@@ -1,6 +1,6 @@
-//! How fast is a whole resource encoded and assembled, with text that LZ4 shortens to 0.4-0.5 and with noise that it does
-//! not, by one worker and by two (feature `parallel`)? 200 MiB in two stripes of 100 + 20 chunks, in plain bytes per
-//! second. Pieces are dropped as they come. Beside it each part of the work alone, in memory that is used again.
+//! How fast is a whole resource encoded and assembled, with text that LZ4 shortens to 0.4-0.5 and with noise that it
+//! does not, by one worker and by two (feature `parallel`)? 200 MiB in two stripes of 100 + 20 chunks, in plain bytes
+//! per second. Pieces are dropped as they come. Beside it each part of the work alone, in memory that is used again.
 
 use bytes::Bytes;
 use criterion::measurement::WallTime;

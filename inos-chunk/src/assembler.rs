@@ -15,8 +15,8 @@ use core::ops::Range;
 ///
 /// Pieces come in any order and from anyone. Each is checked against the manifest before it counts: a bad one is
 /// rejected with the reason and changes nothing. Where the manifest has pages these are pieces too: the assembler takes
-/// them as they come, asks in [`missing`](Self::missing) for those it needs, and lets go of those it has passed. As soon as a stripe of k data shards has any k pieces its lost chunks
-/// are repaired, hashed, and ready.
+/// them as they come, asks in [`missing`](Self::missing) for those it needs, and lets go of those it has passed. As
+/// soon as a stripe of k data shards has any k pieces its lost chunks are repaired, hashed, and ready.
 ///
 /// # Memory
 ///
@@ -97,9 +97,9 @@ impl Assembler {
     }
 
     /// The places of pieces that would help, each once, earliest open group first. Each can be inserted at once: its id
-    /// is known. In a group first come the manifest pages that it needs, the uppermost that are not loaded; then data in
-    /// chunk order and parity, as far as pages with their ids are loaded; then what would bring the pages back should
-    /// they be lost, the other pages of their page stripes and parity.
+    /// is known. In a group first come the manifest pages that it needs, the uppermost that are not loaded; then data
+    /// in chunk order and parity, as far as pages with their ids are loaded; then what would bring the pages back
+    /// should they be lost, the other pages of their page stripes and parity.
     ///
     /// So a caller asks for the pages in front first, and once these are inserted asks again. Of a stripe with k data
     /// shards any k pieces will do: it asks for as many of a stripe as [`shortfall`](Self::shortfall) says, and for

@@ -22,12 +22,12 @@ const SAMPLED_FROM: usize = 32 << 10;
 const WINDOWS: core::ops::RangeInclusive<usize> = 2..=16;
 const WINDOW_BYTES: usize = 2 << 10;
 
-/// Chunk bytes per window: 1/32 of a chunk is looked at. On noise LZ4 spends about 1 us on a window, and the rest of the
-/// pipeline 25 us on 64 KiB.
+/// Chunk bytes per window: 1/32 of a chunk is looked at. On noise LZ4 spends about 1 us on a window, and the rest of
+/// the pipeline 25 us on 64 KiB.
 const BYTES_PER_WINDOW: usize = 64 << 10;
 
-/// A chunk is tried when the windows save 1/256 of their bytes: a single window that shrinks by a sixteenth. Noise saves
-/// nothing at all.
+/// A chunk is tried when the windows save 1/256 of their bytes: a single window that shrinks by a sixteenth. Noise
+/// saves nothing at all.
 const MIN_SAMPLE_SAVING: usize = 256;
 
 /// From this length on LZ4 needs the large table, with positions of 32 bits.

@@ -64,9 +64,10 @@ pub fn encode(resource: &Bytes, config: &Config) -> Result<Encoded, EncodeError>
 ///
 /// Between calls the encoder holds what was pushed and not yet polled, and the chunks of one open group until their
 /// parity is computed: poll until `None` after each push, and it holds at most `interleave * data` chunks, the parity
-/// of one stripe, of each level of manifest pages at most 100 and their parity, ids to find repeats by, and a few MiB of
-/// working memory: 435 MiB with the default configuration. A chunk that is a slice of a push keeps the whole push in memory, so this holds for pushes of whole chunks and for short ones; a push of nearly
-/// two chunks, say, may stay for the sake of one.
+/// of one stripe, of each level of manifest pages at most 100 and their parity, ids to find repeats by, and a few MiB
+/// of working memory: 435 MiB with the default configuration. A chunk that is a slice of a push keeps the whole push in
+/// memory, so this holds for pushes of whole chunks and for short ones; a push of nearly two chunks, say, may stay for
+/// the sake of one.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -145,8 +146,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooManyStripes`], [`EncodeError::TooLong`] and [`EncodeError::Ended`]; nothing of `bytes` was taken
-    /// then.
+    /// [`EncodeError::TooManyStripes`], [`EncodeError::TooLong`] and [`EncodeError::Ended`]; nothing of `bytes` was
+    /// taken then.
     pub fn push(&mut self, bytes: Bytes) -> Result<(), EncodeError> {
         self.machine.push(bytes)
     }
@@ -209,7 +210,8 @@ pub enum EncodeError {
     /// A push after [`Encoder::end`], or of more ids than a resource has pieces.
     #[error("something was pushed after the end of the resource")]
     Ended,
-    /// [`Encoder::finish`] before all pieces were polled; or a [`ManifestWriter`](crate::ManifestWriter) that lacks ids.
+    /// [`Encoder::finish`] before all pieces were polled; or a [`ManifestWriter`](crate::ManifestWriter) that lacks
+    /// ids.
     #[error("{pieces} pieces are still to be polled, or their ids to be pushed")]
     Undrained {
         /// Pieces left.

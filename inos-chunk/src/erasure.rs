@@ -8,9 +8,9 @@
 //!
 //! How it is made fast:
 //!
-//! - Symbols at different offsets do not depend on each other, in blocks of 64 bytes. The codec walks through the shards
-//!   in columns of up to 4 KiB, so that the transform stays in the second-level cache, and reads and writes shards where
-//!   they lie.
+//! - Symbols at different offsets do not depend on each other, in blocks of 64 bytes. The codec walks through the
+//!   shards in columns of up to 4 KiB, so that the transform stays in the second-level cache, and reads and writes
+//!   shards where they lie.
 //! - With at most 256 positions, as in 100 + 20, all factors of the transform are in the subfield GF(2^8). In
 //!   coordinates over that subfield a product is one look-up per byte instead of two, or one instruction per register
 //!   with GFNI.

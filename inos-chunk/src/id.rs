@@ -15,9 +15,9 @@ pub const PAGE_PARITY_CONTEXT: &str = "inos-chunk v1 page parity";
 /// The name of a piece: 32 bytes made from its content by BLAKE3.
 ///
 /// A data chunk is named by the BLAKE3-256 hash of its *plain* bytes, so the name depends on no compressor, engine or
-/// target, and any BLAKE3 tool can check it. Parity shards, manifest pages and their parity are named in domains of their
-/// own (`derive_key` with [`PARITY_CONTEXT`], [`PAGE_CONTEXT`] and [`PAGE_PARITY_CONTEXT`]): no chunk can be made to pass
-/// as a parity shard or as a page.
+/// target, and any BLAKE3 tool can check it. Parity shards, manifest pages and their parity are named in domains of
+/// their own (`derive_key` with [`PARITY_CONTEXT`], [`PAGE_CONTEXT`] and [`PAGE_PARITY_CONTEXT`]): no chunk can be made
+/// to pass as a parity shard or as a page.
 ///
 /// `Display` writes 64 lower-case hexadecimal digits, [`FromStr`] reads them in either case, `Debug` is short.
 ///

@@ -207,8 +207,8 @@ impl Manifest {
         self.layout.stripe(stripe).map(|stripe| stripe.shape)
     }
 
-    /// Plain length of the piece at `place` in bytes: of the chunk, the shard length for parity, of the page. `None` when
-    /// the resource has no such place. O(1).
+    /// Plain length of the piece at `place` in bytes: of the chunk, the shard length for parity, of the page. `None`
+    /// when the resource has no such place. O(1).
     #[must_use]
     pub fn piece_len(&self, place: Place) -> Option<u32> {
         match place {

@@ -94,8 +94,8 @@ pub fn encode(resource: &Bytes, config: &Config, workers: Workers) -> Result<Enc
 
 /// Encodes a resource as it comes, on several threads: push bytes, poll pieces, end, poll the rest, take the manifest.
 ///
-/// Chunks are named and compressed while the caller reads and sends others. A stripe's parity is computed by all workers
-/// together, in columns, while they begin on the next.
+/// Chunks are named and compressed while the caller reads and sends others. A stripe's parity is computed by all
+/// workers together, in columns, while they begin on the next.
 ///
 /// Until the end of the resource, pieces are handed out a fixed number of chunks later than [`crate::Encoder`] would:
 /// `4 * workers`, or as many as make up `workers` MiB if chunks are shorter than 256 KiB; with one worker at once.
@@ -216,8 +216,8 @@ pub enum ParallelError {
         /// Threads that could be started.
         started: u16,
     },
-    /// A worker panicked, which is a defect of this crate, and its work is lost. The encoder makes no more pieces; those
-    /// that it has handed out are good.
+    /// A worker panicked, which is a defect of this crate, and its work is lost. The encoder makes no more pieces;
+    /// those that it has handed out are good.
     #[error("a worker panicked")]
     Panicked,
 }

@@ -1,7 +1,7 @@
 //! The case about two workers: one resource by two threads, beside two processes that do not know of each other.
 //!
-//! Two processes with a worker each, started together, are what the machine can do with two cores: they share its memory
-//! and its caches, but no lock and no queue.
+//! Two processes with a worker each, started together, are what the machine can do with two cores: they share its
+//! memory and its caches, but no lock and no queue.
 
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Write};

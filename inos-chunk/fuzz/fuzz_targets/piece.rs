@@ -1,9 +1,9 @@
 //! Goal: no piece from a stranger makes assembler or repair panic, nothing but genuine content is accepted, and the
 //! resource completes afterwards from genuine pieces as if nothing had happened.
 //!
-//! Method: a small resource in stripes of 5 + 3 chunks. The input is a list of steps: pieces forged from genuine ones by
-//! changing claims, bytes or the wire form, raw wire bytes, and questions in between. The seeds are built in, because
-//! every forgery starts from a genuine piece.
+//! Method: a small resource in stripes of 5 + 3 chunks. The input is a list of steps: pieces forged from genuine ones
+//! by changing claims, bytes or the wire form, raw wire bytes, and questions in between. The seeds are built in,
+//! because every forgery starts from a genuine piece.
 
 #![no_main]
 

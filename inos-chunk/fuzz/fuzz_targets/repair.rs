@@ -1,5 +1,5 @@
-//! Goal: with every engine of the CPU, parity is that of reed-solomon-simd, a repair gives back exactly what was lost or
-//! says why it cannot, and writes nothing when it cannot; a plan does the same.
+//! Goal: with every engine of the CPU, parity is that of reed-solomon-simd, a repair gives back exactly what was lost
+//! or says why it cannot, and writes nothing when it cannot; a plan does the same.
 //!
 //! Method: any counts, lengths (data shards may be short), losses and orders from the input. Honest calls must succeed
 //! if and only if enough shards are present. Calls with wrong numbers or lengths must not panic, and must leave the

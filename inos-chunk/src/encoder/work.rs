@@ -75,8 +75,8 @@ impl Tools {
     }
 }
 
-/// Memory for parity shards. Fresh memory costs a page fault every 4 KiB, so the shards of the stripe before are written
-/// again if everyone else has dropped them.
+/// Memory for parity shards. Fresh memory costs a page fault every 4 KiB, so the shards of the stripe before are
+/// written again if everyone else has dropped them.
 #[derive(Default)]
 pub(crate) struct ShardMemory {
     last: Vec<Bytes>,

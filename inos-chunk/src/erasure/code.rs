@@ -1,7 +1,8 @@
 //! The code: positions of shards, and what each parity shard is of the data shards.
 //!
-//! Every shard has a *position*, an element of GF(2^16) numbered by its Cantor coordinates, and a codeword is the values
-//! of a polynomial at the positions (Lin, Al-Naffouri, Han, Chung 2016). The positions are cut into cosets of `2^log`:
+//! Every shard has a *position*, an element of GF(2^16) numbered by its Cantor coordinates, and a codeword is the
+//! values of a polynomial at the positions (Lin, Al-Naffouri, Han, Chung 2016). The positions are cut into cosets of
+//! `2^log`:
 //!
 //! - *high rate*: the parity is at 0.., and the data in the cosets behind. Parity j is the sum over the cosets of the
 //!   value at j of the polynomial through the coset's data.

@@ -43,8 +43,8 @@ pub(super) const MAX_SOURCES: usize = 8;
 
 /// The vector instructions that a [`Codec`](super::Codec) uses.
 ///
-/// All engines compute the same bytes. [`Codec::new`](super::Codec::new) takes the fastest that the CPU has; to force one
-/// is of use in tests and measurements.
+/// All engines compute the same bytes. [`Codec::new`](super::Codec::new) takes the fastest that the CPU has; to force
+/// one is of use in tests and measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EngineKind {
@@ -118,8 +118,8 @@ impl fmt::Display for EngineKind {
     }
 }
 
-/// The inner loops of one engine. Whoever holds a reference has it from [`EngineKind::kernels`], which has looked at the
-/// CPU.
+/// The inner loops of one engine. Whoever holds a reference has it from [`EngineKind::kernels`], which has looked at
+/// the CPU.
 pub(super) struct Kernels {
     ifft_first: unsafe fn(&mut First<'_>),
     ifft: unsafe fn(&mut Pass<'_>),

@@ -9,8 +9,8 @@
 //!   `(low + A(high)) + high * b8`, where A is the GF(2)-linear map that takes the i-th unit byte to ai: GF(2^16) as a
 //!   plane over GF(2^8), and the change of coordinates touches the low byte only.
 //!
-//! In these *plane coordinates* a factor from GF(2^8) multiplies both bytes alike and apart, which is half the work of a
-//! general factor, and needs no pairing of low and high bytes. All factors of a code with at most 256 positions (see
+//! In these *plane coordinates* a factor from GF(2^8) multiplies both bytes alike and apart, which is half the work of
+//! a general factor, and needs no pairing of low and high bytes. All factors of a code with at most 256 positions (see
 //! [`super::code`]) are in GF(2^8), those of 100 + 20 shards among them.
 
 /// The field polynomial, x^16 + x^5 + x^3 + x^2 + 1.

@@ -2,8 +2,8 @@
 //!
 //! Only `+`, `-`, `*` and `/` on `f64`, which IEEE 754 rounds in one way: no logarithm, power or root of a C library.
 //! Weights are relative to the most likely count and multiplied up step by step from there outwards, so nothing
-//! overflows, and what underflows is below 1e-300 of the result's scale. Small probabilities are sums of positive terms,
-//! never one minus something, and keep their relative accuracy: about the number of shards times 2^-52.
+//! overflows, and what underflows is below 1e-300 of the result's scale. Small probabilities are sums of positive
+//! terms, never one minus something, and keep their relative accuracy: about the number of shards times 2^-52.
 
 use super::Geometry;
 use crate::layout::Group;
@@ -17,11 +17,11 @@ impl Geometry {
     /// probability `p`, independently of the others; the probability that some stripe loses more than its parity.
     ///
     /// The resource is laid out with the default interleave, [`Config::default`](crate::Config): the last stripes are
-    /// smaller. [`Config::loss_probability`](crate::Config::loss_probability) takes any. Manifest pages are not counted.
-    /// `None` when `p` is not in 0..=1. A result below about 1e-300 may come out as 0.
+    /// smaller. [`Config::loss_probability`](crate::Config::loss_probability) takes any. Manifest pages are not
+    /// counted. `None` when `p` is not in 0..=1. A result below about 1e-300 may come out as 0.
     ///
-    /// **A promise per stripe is not one per resource.** 100 + 20 shards survive the loss of any sixth of *a stripe*. Of
-    /// a thousand stripes one is unluckier than that long before a sixth of all pieces is gone:
+    /// **A promise per stripe is not one per resource.** 100 + 20 shards survive the loss of any sixth of *a stripe*.
+    /// Of a thousand stripes one is unluckier than that long before a sixth of all pieces is gone:
     ///
     /// ```
     /// use inos_chunk::Geometry;

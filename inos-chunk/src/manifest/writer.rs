@@ -6,8 +6,8 @@ use super::tree::Tree;
 use crate::layout::Layout;
 use crate::{ChunkId, Config, EncodeError, Piece};
 
-/// Makes a manifest from the ids of pieces that were made elsewhere: push them in the order of [`Manifest::places`], poll
-/// pages, take the manifest. [`Encoder`](crate::Encoder) does the same for pieces that it makes itself.
+/// Makes a manifest from the ids of pieces that were made elsewhere: push them in the order of [`Manifest::places`],
+/// poll pages, take the manifest. [`Encoder`](crate::Encoder) does the same for pieces that it makes itself.
 ///
 /// Holds of each level of pages the entries of one page and the pages of one page stripe: up to 6.4 MiB, and while the
 /// parity of a page stripe is polled this parity.

@@ -15,8 +15,8 @@ use std::thread::{Builder, JoinHandle};
 /// Jobs that wait. When the queue is full its owner works itself, so a larger one would only hold more.
 const MAX_WAITING_JOBS: usize = 128;
 
-/// Batches of chunks under way or done ahead of what is asked for, per worker. Four, so that a worker finds the next job
-/// waiting while the owner of the encoder is busy with a long one.
+/// Batches of chunks under way or done ahead of what is asked for, per worker. Four, so that a worker finds the next
+/// job waiting while the owner of the encoder is busy with a long one.
 const BATCHES_PER_WORKER: usize = 4;
 
 /// Stripes under way: one being completed, so that there are always columns of the next to work on.

@@ -1,6 +1,7 @@
-//! Goal: the erasure code is the one of reed-solomon-simd, byte for byte, whatever the engine, the shape, the shard length
-//! and the columns it is computed in; every set of losses that can be repaired is; and wrong calls are errors. Method: the
-//! plain crate as the oracle, the portable engine as the oracle of the others, all losses of all small codes.
+//! Goal: the erasure code is the one of reed-solomon-simd, byte for byte, whatever the engine, the shape, the shard
+//! length and the columns it is computed in; every set of losses that can be repaired is; and wrong calls are errors.
+//! Method: the plain crate as the oracle, the portable engine as the oracle of the others, all losses of all small
+//! codes.
 
 use crate::common::noise;
 use bytes::Bytes;

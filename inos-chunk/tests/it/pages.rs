@@ -418,7 +418,8 @@ fn one_chunk_of_a_large_resource_takes_one_page_of_each_level() {
             made += 1;
             path.insert(piece.place, piece);
         };
-        // Where the chunk is: by arithmetic that needs no ids. The entries before it are its groups' and its own chunks.
+        // Where the chunk is: by arithmetic that needs no ids. The entries before it are its groups' and its own
+        // chunks.
         let group_chunks = 4 * u64::from(config.geometry.data());
         let entry = wanted / group_chunks * 4 * u64::from(config.geometry.shards()) + wanted % group_chunks;
         for i in 0..writer.piece_count() {

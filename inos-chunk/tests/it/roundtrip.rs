@@ -183,8 +183,8 @@ fn incompressible_chunks_stay_raw_and_are_not_copied() {
     assert_eq!(encoded.pieces[0].codec, Codec::Lz4);
 }
 
-/// 100 MiB of zeros, and of two alternating chunks: equal pieces on one node would be lost all at once, so each is placed
-/// and counted on its own, and any `parity` of a stripe may go.
+/// 100 MiB of zeros, and of two alternating chunks: equal pieces on one node would be lost all at once, so each is
+/// placed and counted on its own, and any `parity` of a stripe may go.
 #[test]
 fn repetitive_files_survive_the_loss_of_parity_shards_of_every_stripe() {
     let mib = if cfg!(target_arch = "wasm32") { 12 } else { 100 };

@@ -1,6 +1,6 @@
-//! Goal: the documented bounds of memory hold, for honest and for hostile input. Method: a global allocator that counts,
-//! around the calls in question; chunks of 4 KiB, so that 100 MiB make as many groups and pages as 25 GiB do with 1 MiB.
-//! `cargo run --release -p inos-chunk --example stream` does the same with full-sized chunks.
+//! Goal: the documented bounds of memory hold, for honest and for hostile input. Method: a global allocator that
+//! counts, around the calls in question; chunks of 4 KiB, so that 100 MiB make as many groups and pages as 25 GiB do
+//! with 1 MiB. `cargo run --release -p inos-chunk --example stream` does the same with full-sized chunks.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but does not see that helpers belong to them")]
 
