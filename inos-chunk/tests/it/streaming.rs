@@ -4,7 +4,11 @@
 
 use crate::common::{CHUNK, any_config, any_resource, assert_accepted, config, noise};
 use bytes::Bytes;
-use inos_chunk::{Assembler, Compression, Config, ConfigError, EncodeError, Encoded, Encoder, ReadError, encode};
+use inos_chunk::erasure;
+use inos_chunk::{
+    Assembler, Compression, Config, ConfigError, EncodeError, Encoded, Encoder, Manifest, ManifestWriter, ReadError,
+    StripeRepair, encode,
+};
 use proptest::prelude::*;
 
 #[cfg(target_arch = "wasm32")]
@@ -161,4 +165,14 @@ fn what_was_handed_out_is_gone() {
     let reversed = 9..8;
     assert!(matches!(assembler.read(reversed), Err(ReadError::OutOfRange { .. })));
     assert_eq!(assembler.finish(), Ok(resource.slice(4096..)));
+}
+
+/// A host decides which thread does what. That this compiles is the test.
+#[test]
+fn every_machine_can_move_to_another_thread() {
+    fn moves<T: Send + Sync>() {}
+    moves::<(Encoder, Assembler, StripeRepair, Manifest, ManifestWriter)>();
+    moves::<(erasure::Codec, erasure::Scratch, erasure::ShardSet, erasure::RepairPlan)>();
+    #[cfg(all(feature = "parallel", not(target_arch = "wasm32")))]
+    moves::<inos_chunk::parallel::Encoder>();
 }
