@@ -8,15 +8,17 @@
 //!
 //! # What this crate does not do
 //!
-//! It opens no socket and no file, reads no clock, starts no thread unless asked for `parallel::Encoder`. It does not decide which node stores what. It does
-//! not encrypt. It does not keep the root page: whoever needs the resource holds its name and those few bytes.
+//! It opens no socket and no file, reads no clock, starts no thread unless asked for `parallel::Encoder`. It does not
+//! decide which node stores what. It does not encrypt. It does not keep the root page: whoever needs the resource holds
+//! its name and those few bytes.
 //!
 //! # Overview
 //!
 //! - [`ChunkId`]: BLAKE3 of the plain bytes; parity and manifest pages are named in domains of their own.
 //! - [`split`]: chunks as slices of the resource, without a copy. [`ChunkSize`], default [`CHUNK_SIZE`].
 //! - [`Geometry`] and [`Config`]: how many parity shards, how many stripes in a group, and the odds that this gives.
-//! - [`encode`] and [`Encoder`]: from a resource to [`Piece`]s and a [`Manifest`], in one call or as a stream.
+//! - [`encode`] and [`Encoder`]: from a resource to [`Piece`]s and a [`Manifest`], in one call or as a stream; with
+//!   the feature `parallel` on several threads.
 //! - [`Manifest`]: what the pieces are called, page by page; a single piece is verified with one page of each level.
 //! - [`Assembler`]: from pieces, in any order and from anyone, back to the resource.
 //! - [`StripeRepair`]: lost pieces of one stripe, data and parity, from the others.
@@ -66,7 +68,7 @@
 //! - Same bytes and same [`Config`], same ids, parity and manifest: on every target, however the bytes were pushed.
 //!   Only LZ4 blocks may differ between targets; they decode to the same bytes.
 //! - Every chunk that is handed out has the id that the manifest names, repaired ones included.
-//! - Input from strangers never panics and never makes the crate allocate more than one chunk or one root page.
+//! - Input from strangers never panics, and allocates at most one chunk or one page before it is known to be genuine.
 //! - Parity bytes are those of the `reed-solomon-simd` crate, and LZ4 blocks are plain: others can read them.
 //!
 //! # Limits
@@ -79,7 +81,7 @@
 //! | stripes of a resource | 2^32 - 1 |
 //! | manifest page | 64 KiB; up to 2,047 pieces, 1.6 GiB with the defaults, need no page but the root |
 //! | pages lost | any of a page stripe of at most 100, up to its parity: in the proportion of the geometry, at least 4 |
-//! | memory of an encoder, an assembler | a group, and parity or losses of a stripe, and 100 pages; default 435 MiB |
+//! | memory of encoder or assembler | a group, parity or losses of a stripe, and 100 pages; default 435 MiB |
 //! | parity | `ceil(k * parity / data)` shards for k chunks, at least 1; it does not compress |
 //!
 //! # Features
@@ -97,7 +99,7 @@
 //! - Lin, Al-Naffouri, Han, Chung: Novel Polynomial Basis With Fast Fourier Transform and Its Application to
 //!   Reed-Solomon Erasure Codes. IEEE Transactions on Information Theory, 2016.
 //! - Collet: [LZ4 block format](https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md).
-//! - The formats of this crate, byte by byte: `docs/format.md`.
+//! - `docs/format.md`: the formats, byte by byte. `docs/guide.md`: geometry, memory, threads, wasm32, hostile peers.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -8,9 +8,9 @@
 //!   coefficients, are the lost data. Lost parity is in the same encoding, but for its part of the lost data.
 //! - *Syndrome*: the differences again, but without a matrix; for many losses when the parity comes first. At the
 //!   positions of the parity they are the values of a sum of `c / (x + y)` over the lost data, y its positions. Times
-//!   the polynomial that vanishes at the y and at the parity that is not read, this is a polynomial shorter than a coset:
-//!   one transform of a coset gives it, and one for each coset with lost data evaluates it there (Forney 1965, "On
-//!   decoding BCH codes", with transforms).
+//!   the polynomial that vanishes at the y and at the parity that is not read, this is a polynomial shorter than a
+//!   coset: one transform of a coset gives it, and one for each coset with lost data evaluates it there (Forney 1965,
+//!   "On decoding BCH codes", with transforms).
 //! - *Transform*: Leopard's decoder over all positions (Lin, Al-Naffouri, Han, Chung 2016): multiply by the polynomial
 //!   that vanishes at the losses, transform, take the derivative, transform back. For many losses when the data comes
 //!   first.
@@ -157,7 +157,8 @@ impl fmt::Debug for ShardSet {
 /// let present = ShardSet::from_indices(6, [0, 2, 3, 4])?;
 /// let plan = codec.plan_repair(&present, &ShardSet::from_indices(6, [1, 5])?)?;
 /// let (mut east, mut again) = ([0; 6], [0; 6]);
-/// plan.run(&mut scratch, &[(0, data[0]), (2, data[2]), (3, data[3]), (4, &p)], &mut [(1, &mut east), (5, &mut again)])?;
+/// let pieces = [(0, data[0]), (2, data[2]), (3, data[3]), (4, &p)];
+/// plan.run(&mut scratch, &pieces, &mut [(1, &mut east), (5, &mut again)])?;
 /// assert_eq!((&east, again), (b"east  ", q));
 /// # Ok::<(), inos_chunk::erasure::CodecError>(())
 /// ```

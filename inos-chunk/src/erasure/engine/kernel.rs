@@ -9,7 +9,7 @@
 
 #![expect(
     clippy::needless_range_loop,
-    reason = "arrays of registers are indexed by constants once the loops are unrolled; a reference would put them in memory"
+    reason = "indexed by constants, arrays stay in registers once the loops are unrolled; a reference needs memory"
 )]
 
 use super::super::field::{ByteMap, Element, TO_PLANE};
@@ -471,8 +471,8 @@ unsafe fn pass_bytes<L: Lane, const R: usize, const KIND: u8>(pass: &mut Pass<'_
             let at = j * pass.stride + at;
             let mut v = [Bytes(zero); R];
             for i in 0..R {
-                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a multiple
-                // of 128.
+                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a
+                // multiple of 128.
                 v[i] = Bytes(unsafe { L::load(from.wrapping_add(at + step * i)) });
             }
             match KIND {
@@ -505,8 +505,8 @@ unsafe fn pass_full<L: Lane, const R: usize, const KIND: u8>(pass: &mut Pass<'_>
             let mut v = [Pair { low: zero, high: zero }; R];
             for i in 0..R {
                 let from = from.wrapping_add(at + step * i);
-                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a multiple
-                // of 128.
+                // SAFETY: the features, and `pointers` has checked that all rows of the pass have `len` bytes, a
+                // multiple of 128.
                 let low = unsafe { L::load(from) };
                 // SAFETY: as above.
                 let high = unsafe { L::load(from.wrapping_add(L::BYTES)) };
