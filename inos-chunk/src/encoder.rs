@@ -167,7 +167,8 @@ impl Encoder {
         piece
     }
 
-    /// The manifest, once the input has ended and all pieces were polled. Implies [`end`](Self::end).
+    /// The manifest, without pages loaded, once the input has ended and all pieces were polled. Implies
+    /// [`end`](Self::end).
     ///
     /// # Errors
     ///
