@@ -37,8 +37,8 @@ impl Geometry {
     pub const WIDE: Self = Self { data: 1000, parity: 200 };
 
     /// The longest resource in bytes, 10 GiB, that [`for_len`](Self::for_len) never makes wide: about a hundred
-    /// stripes of 100 chunks of 1 MiB. The more stripes, the likelier is an unlucky one: above that, what is hardly ever
-    /// read is better protected by wide stripes, though each of their repairs reads ten times as much.
+    /// stripes of 100 chunks of 1 MiB. The more stripes, the likelier is an unlucky one: above that, what is hardly
+    /// ever read is better protected by wide stripes, though each of their repairs reads ten times as much.
     pub const WIDE_ABOVE: u64 = 10 << 30;
 
     /// `data` data and `parity` parity shards.

@@ -80,7 +80,7 @@
 //! | stripes of a group | 1..=256; default 4 |
 //! | stripes of a resource | 2^32 - 1 |
 //! | manifest page | 64 KiB; up to 2,047 pieces, 1.6 GiB with the defaults, need no page but the root |
-//! | pages lost | any of a page stripe of at most 100, up to its parity: in the proportion of the geometry, at least 4 |
+//! | pages lost | of each 100 pages as many as they have parity: in the proportion of the geometry, at least 4 |
 //! | memory of encoder or assembler | a group, parity or losses of a stripe, and 100 pages; default 435 MiB |
 //! | parity | `ceil(k * parity / data)` shards for k chunks, at least 1; it does not compress |
 //!
