@@ -191,8 +191,9 @@ impl Codec {
     /// Of `present` at least [`data`](Self::data) shards are needed if a data shard is not among them; otherwise all
     /// data shards are read. The plan depends on the two sets alone.
     ///
-    /// With e data shards lost and w of n shards wanted, O((e + w * data) * e) field operations while `e * (e + data)` is
-    /// at most 65,536, and O(n log n + w * data) beyond. For 32,768 + 32,768 shards that is some 10 ms, if all is wanted.
+    /// With e data shards lost and w of n shards wanted, O((e + w * data) * e) field operations while `e * (e + data)`
+    /// is at most 65,536, and O(n log n + w * data) beyond. For 32,768 + 32,768 shards that is some 10 ms, if all is
+    /// wanted.
     ///
     /// # Errors
     ///
@@ -336,9 +337,10 @@ impl Codec {
         Strategy::Rows { sources, factors }
     }
 
-    /// What each wanted shard is of each source, a shard that is read, if all others that are read are zero; in the order
-    /// of [`Strategy`]. A codeword is a polynomial that the shards that are read determine: by Lagrange, with products
-    /// over the positions that are not read in place of those that are (all differences of a subspace together are 1).
+    /// What each wanted shard is of each source, a shard that is read, if all others that are read are zero; in the
+    /// order of [`Strategy`]. A codeword is a polynomial that the shards that are read determine: by Lagrange, with
+    /// products over the positions that are not read in place of those that are (all differences of a subspace together
+    /// are 1).
     fn interpolation(&self, wanted: &[usize], sources: &[usize], reads: &ShardSet) -> Vec<Element> {
         let of_position = self.locator_factors(reads);
         grouped(wanted.len(), sources.len(), |row, source| {

@@ -303,8 +303,8 @@ fn every_way_of_repair_is_right() {
     check_losses(codec, &codeword(codec, 10, 6), 1..=384);
 }
 
-/// Some of the lost shards are wanted, in codes large enough for the plan to go by a polynomial instead of a matrix, and
-/// in the largest of all. A plan that works in squares of these losses takes minutes, and gigabytes.
+/// Some of the lost shards are wanted, in codes large enough for the plan to go by a polynomial instead of a matrix,
+/// and in the largest of all. A plan that works in squares of these losses takes minutes, and gigabytes.
 #[test]
 fn a_few_of_many_losses_are_repaired() {
     // Data and parity shards, data shards lost, data and parity shards wanted; and the way.
