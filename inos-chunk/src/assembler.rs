@@ -113,6 +113,8 @@ impl Assembler {
         (self.first_open_group..self.manifest.layout().groups()).flat_map(move |group| {
             let is_open = !self.is_group_complete(group);
             let entries = if is_open { self.manifest.layout().entries_of_group(group) } else { 0..0 };
+            // Without a page there is no id to look for.
+            let is_open = is_open && self.manifest.has_ids(entries.clone());
             let mut pages = self.manifest.needed_for(entries);
             pages.retain(|page| named.insert(*page));
             let mut alternatives = self.manifest.alternatives(&pages);

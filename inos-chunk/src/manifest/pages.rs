@@ -353,6 +353,11 @@ impl Manifest {
         needed
     }
 
+    /// Whether a page with ids of these entries is loaded.
+    pub(crate) fn has_ids(&self, entries: core::ops::Range<u64>) -> bool {
+        (entries.start / PAGE_ENTRIES..entries.end.div_ceil(PAGE_ENTRIES)).any(|number| self.is_here((0, number)))
+    }
+
     /// What brings back the pages `needed`, should they be lost: the rest of their page stripes that is not held.
     pub(crate) fn alternatives(&self, needed: &[Place]) -> Vec<Place> {
         let asked: BTreeSet<Place> = needed.iter().copied().collect();
