@@ -299,8 +299,10 @@ const fn column_step(rows: usize) -> usize {
     }
 }
 
-/// Working memory of a [`Codec`]: 300 KiB to encode 100 + 20 shards, 1.1 MiB for 1000 + 200, 21 MiB for the most there
-/// can be. A repair takes up to twice as much.
+/// Working memory of a [`Codec`]: 300 KiB to encode 100 + 20 shards, 1.1 MiB for 1000 + 200, 21 MiB for 32,768 + 32,768.
+///
+/// A repair takes up to twice that; with more parity than data up to 4 MiB, and beyond 2,000 shards up to 640 bytes for
+/// each position of the code.
 pub struct Scratch {
     bytes: Vec<u8>,
 }

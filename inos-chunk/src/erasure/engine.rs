@@ -52,16 +52,16 @@ pub enum EngineKind {
     Portable,
     /// x86: SSSE3.
     Ssse3,
+    /// AArch64: NEON.
+    Neon,
+    /// WebAssembly: simd128, when the program is compiled for it.
+    Simd128,
     /// x86: AVX2.
     Avx2,
     /// x86: AVX2 and GFNI.
     Avx2Gfni,
     /// x86: AVX-512F and GFNI.
     Avx512Gfni,
-    /// AArch64: NEON.
-    Neon,
-    /// WebAssembly: simd128, when the program is compiled for it.
-    Simd128,
 }
 
 impl EngineKind {

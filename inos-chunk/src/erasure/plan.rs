@@ -20,7 +20,7 @@ use super::engine::MAX_SOURCES;
 use super::field::Element;
 use super::transform::Transform;
 use super::walsh::Locator;
-use super::{Codec, CodecError, Scratch, check_data_len, check_parity_len, check_shard_bytes};
+use super::{Codec, CodecError, MAX_SHARDS, Scratch, check_data_len, check_parity_len, check_shard_bytes};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -46,9 +46,11 @@ pub struct ShardSet {
 }
 
 impl ShardSet {
-    /// An empty set for a code of `shards` shards, data and parity. `shards` bits of memory.
+    /// An empty set for a code of `shards` shards, data and parity, up to 65,536; more count as so many. A bit of memory
+    /// for each.
     #[must_use]
     pub fn new(shards: usize) -> Self {
+        let shards = shards.min(2 * MAX_SHARDS);
         Self { words: vec![0; shards.div_ceil(64)], shards, len: 0 }
     }
 
@@ -56,7 +58,7 @@ impl ShardSet {
     #[must_use]
     pub fn all(shards: usize) -> Self {
         let mut set = Self::new(shards);
-        for index in 0..shards {
+        for index in 0..set.shards {
             set.insert(index);
         }
         set

@@ -372,6 +372,7 @@ fn wrong_plans_and_wrong_runs_are_errors_and_write_nothing() {
     let codec = Codec::new(3, 2).unwrap();
     let set = |indices: &[usize]| ShardSet::from_indices(5, indices.iter().copied()).unwrap();
     assert_eq!(ShardSet::from_indices(5, [5]), Err(CodecError::ShardIndex { index: 5, shards: 5 }));
+    assert_eq!((ShardSet::new(usize::MAX).shards(), ShardSet::all(usize::MAX).len()), (65_536, 65_536));
     let error = codec.plan_repair(&set(&[0, 1]), &set(&[2])).err();
     assert_eq!(error, Some(CodecError::NotEnoughShards { needed: 3, present: 2 }));
     let error = codec.plan_repair(&set(&[0, 1, 3]), &set(&[1])).err();
