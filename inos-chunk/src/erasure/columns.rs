@@ -4,7 +4,7 @@
 //! shard ends inside a column, or the shard length is no multiple of 128, a copy with zeros behind it is made.
 
 use super::MAX_STEP;
-use super::engine::{Kernels, MAX_RADIX, PAIR_BYTES, Store};
+use super::engine::{Kernels, MAX_RADIX, MAX_SOURCES, PAIR_BYTES, Store};
 use super::transform::Rows;
 
 /// One column.
@@ -104,7 +104,7 @@ const fn stride(step: usize) -> usize {
 impl<'a> Work<'a> {
     /// Bytes of working memory for so many rows of columns of `step` bytes.
     pub(super) const fn bytes(rows: usize, step: usize) -> usize {
-        rows * stride(step) + MAX_RADIX * step
+        rows * stride(step) + MAX_SOURCES * step
     }
 
     /// `memory` has [`Work::bytes`] bytes for `rows` and `step`.

@@ -565,6 +565,51 @@ pub(super) unsafe fn mul_add<L: Lane>(sum: &mut MulAdd<'_>) {
     }
 }
 
+/// A pair of a row.
+///
+/// # Safety
+///
+/// - The CPU has the features of the engine.
+/// - `at` is valid for reads of two registers.
+#[inline(always)]
+unsafe fn load_pair<L: Lane>(at: *const u8) -> Pair<L> {
+    // SAFETY: the caller vouches for features and memory.
+    let low = unsafe { L::load(at) };
+    // SAFETY: as above.
+    let high = unsafe { L::load(at.wrapping_add(L::BYTES)) };
+    Pair { low, high }
+}
+
+/// # Safety
+///
+/// `at` is valid for writes of two registers.
+#[inline(always)]
+unsafe fn store_pair<L: Lane>(pair: Pair<L>, at: *mut u8) {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { pair.low.store(at) };
+    // SAFETY: as above.
+    unsafe { pair.high.store(at.wrapping_add(L::BYTES)) };
+}
+
+/// A pair of a raw shard, in plane coordinates, or of a row.
+///
+/// # Safety
+///
+/// - The CPU has the features of the engine.
+/// - The blocks that hold the pair are valid for reads.
+#[inline(always)]
+unsafe fn load_source<L: Lane, const RAW: bool>(source: *const u8, pair: usize, to_plane: L::Factor) -> Pair<L> {
+    if !RAW {
+        // SAFETY: the caller vouches for features and memory.
+        return unsafe { load_pair(source.wrapping_add(2 * L::BYTES * pair)) };
+    }
+    // SAFETY: as above.
+    let low = unsafe { L::load_low(source, pair) };
+    // SAFETY: as above.
+    let high = unsafe { L::load_high(source, pair) };
+    Pair { low: low.xor(high.map(to_plane)), high }
+}
+
 /// # Safety
 ///
 /// The CPU has the features of the engine.
@@ -582,36 +627,26 @@ unsafe fn mul_add_bytes<L: Lane, const O: usize, const RAW: bool>(sum: &mut MulA
             factors[i][o] = unsafe { L::factor(ByteMap::of(sum.factor(row + o, i).0)) };
         }
     }
-    // Vector by vector: the low and the high half of each pair in turn.
-    for vector in 0..sum.len / L::BYTES {
-        let at = rows.wrapping_add(L::BYTES * vector);
-        // SAFETY: the features.
-        let mut v = [unsafe { L::zero() }; O];
+    // SAFETY: as above.
+    let zero = unsafe { L::zero() };
+    for pair in 0..sum.len / (2 * L::BYTES) {
+        let at = rows.wrapping_add(2 * L::BYTES * pair);
+        let mut v = [Pair { low: zero, high: zero }; O];
         for o in 0..O {
             // SAFETY: the features, and `row_pointer` has checked that the rows have `len` bytes, a multiple of 128.
-            v[o] = unsafe { L::load(at.wrapping_add(sum.stride * o)) };
+            v[o] = unsafe { load_pair(at.wrapping_add(sum.stride * o)) };
         }
         for i in 0..count {
-            let x = if !RAW {
-                // SAFETY: the features, and each source has `len` bytes.
-                unsafe { L::load(pointers[i].wrapping_add(L::BYTES * vector)) }
-            } else if vector % 2 == 1 {
-                // SAFETY: as above.
-                unsafe { L::load_high(pointers[i], vector / 2) }
-            } else {
-                // SAFETY: as above.
-                let low = unsafe { L::load_low(pointers[i], vector / 2) };
-                // SAFETY: as above.
-                let high = unsafe { L::load_high(pointers[i], vector / 2) };
-                low.xor(high.map(to_plane))
-            };
+            // SAFETY: the features, and each source has `len` bytes.
+            let x: Pair<L> = unsafe { load_source::<L, RAW>(pointers[i], pair, to_plane) };
             for o in 0..O {
-                v[o] = v[o].xor(x.map(factors[i][o]));
+                v[o].low = v[o].low.xor(x.low.map(factors[i][o]));
+                v[o].high = v[o].high.xor(x.high.map(factors[i][o]));
             }
         }
         for o in 0..O {
             // SAFETY: as for the load.
-            unsafe { v[o].store(at.wrapping_add(sum.stride * o)) };
+            unsafe { store_pair(v[o], at.wrapping_add(sum.stride * o)) };
         }
     }
     O
@@ -640,36 +675,19 @@ unsafe fn mul_add_full<L: Lane, const O: usize, const RAW: bool>(sum: &mut MulAd
         let at = rows.wrapping_add(2 * L::BYTES * pair);
         let mut v = [Pair { low: zero, high: zero }; O];
         for o in 0..O {
-            let at = at.wrapping_add(sum.stride * o);
             // SAFETY: the features, and `row_pointer` has checked that the rows have `len` bytes, a multiple of 128.
-            v[o].low = unsafe { L::load(at) };
-            // SAFETY: as above.
-            v[o].high = unsafe { L::load(at.wrapping_add(L::BYTES)) };
+            v[o] = unsafe { load_pair(at.wrapping_add(sum.stride * o)) };
         }
         for i in 0..count {
-            let x = if RAW {
-                // SAFETY: the features, and each source has `len` bytes.
-                let low = unsafe { L::load_low(pointers[i], pair) };
-                // SAFETY: as above.
-                let high = unsafe { L::load_high(pointers[i], pair) };
-                Pair { low: low.xor(high.map(to_plane)), high }
-            } else {
-                let from = pointers[i].wrapping_add(2 * L::BYTES * pair);
-                // SAFETY: as above.
-                let low = unsafe { L::load(from) };
-                // SAFETY: as above.
-                Pair { low, high: unsafe { L::load(from.wrapping_add(L::BYTES)) } }
-            };
+            // SAFETY: the features, and each source has `len` bytes.
+            let x: Pair<L> = unsafe { load_source::<L, RAW>(pointers[i], pair, to_plane) };
             for o in 0..O {
                 v[o] = v[o].xor(x.mul(factors[i][o]));
             }
         }
         for o in 0..O {
-            let at = at.wrapping_add(sum.stride * o);
-            // SAFETY: as for the loads.
-            unsafe { v[o].low.store(at) };
-            // SAFETY: as above.
-            unsafe { v[o].high.store(at.wrapping_add(L::BYTES)) };
+            // SAFETY: as for the load.
+            unsafe { store_pair(v[o], at.wrapping_add(sum.stride * o)) };
         }
     }
     O
