@@ -1,4 +1,4 @@
-//! Are the odds right, to the last digits that matter, and the same everywhere?
+//! Goal: the odds are right, to the last digits that matter, and the same everywhere. Method:
 //!
 //! Small cases are compared with exact integer arithmetic and with a count of all failure sets; large ones with values
 //! computed from the definitions in exact rational arithmetic (Python's `fractions` and `math.comb`, with `p` the exact

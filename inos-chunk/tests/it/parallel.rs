@@ -1,5 +1,5 @@
-//! Is what several workers make what one makes, in the same order, however it is pushed; is memory bounded; and do the
-//! threads end with the encoder?
+//! Goal: several workers make what one makes, in the same order, however it is pushed; memory is bounded; the threads end
+//! with the encoder. Method:
 //!
 //! The sequential encoder is the oracle. Chunks are small, so that the workers meet often; a few resources have chunks
 //! of full length, with stripes of several columns.

@@ -1,4 +1,4 @@
-//! Do the plain types survive serde, and is what comes in as valid as what code can make?
+//! Goal: the plain types survive serde, and what comes in is as valid as what code can make. Method:
 //!
 //! JSON stands for the formats that people read. For the others a format is played that knows only bytes and sequences.
 
