@@ -210,15 +210,6 @@ kernels!(neon_kernels, super::neon::Neon);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 kernels!(simd128_kernels, super::wasm::Simd128);
 
-/// Where the 16 low bytes number `pair` of a raw shard are; the high ones are 32 bytes further.
-#[cfg_attr(
-    not(any(target_arch = "x86", target_arch = "x86_64")),
-    allow(dead_code, reason = "wide registers, and the portable engine, do without")
-)]
-const fn half_block_offset(pair: usize) -> usize {
-    64 * (pair / 2) + 16 * (pair % 2)
-}
-
 /// The first layers of an inverse transform: `radix` raw shards, next to each other in the code, to as many rows.
 pub(super) struct First<'a> {
     /// The shards, each at least `len` bytes. Those from `radix` on are not looked at.

@@ -20,7 +20,7 @@ use super::{First, MAX_SOURCES, MulAdd, Pass, Store};
 /// A value of the type, or of `Factor`, only comes into being through the unsafe functions, whose callers vouch for the
 /// CPU features: so the safe ones may use them.
 pub(super) trait Lane: Copy {
-    /// Bytes of the register, a divisor of 64.
+    /// Bytes of the register, a divisor of 64. An engine with more than 32 moves raw shards by functions of its own.
     const BYTES: usize;
 
     /// A map of bytes, ready for use.
@@ -53,21 +53,36 @@ pub(super) trait Lane: Copy {
     ///
     /// - The CPU has the features of the engine.
     /// - The blocks of 64 bytes that hold them are valid for reads.
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self;
+    #[inline(always)]
+    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
+        // SAFETY: the caller vouches for features and memory.
+        unsafe { Self::load(shard.wrapping_add(low_offset::<Self>(pair))) }
+    }
 
     /// High bytes number `pair * BYTES..` of a raw shard.
     ///
     /// # Safety
     ///
     /// As [`load_low`](Self::load_low).
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self;
+    #[inline(always)]
+    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
+        // SAFETY: the caller vouches for features and memory.
+        unsafe { Self::load(shard.wrapping_add(low_offset::<Self>(pair) + 32)) }
+    }
 
     /// Writes low and high bytes number `pair * BYTES..` of a raw shard.
     ///
     /// # Safety
     ///
     /// The blocks of 64 bytes that hold them are valid for writes.
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize);
+    #[inline(always)]
+    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
+        let at = shard.wrapping_add(low_offset::<Self>(pair));
+        // SAFETY: the caller vouches for the memory.
+        unsafe { low.store(at) };
+        // SAFETY: as above.
+        unsafe { high.store(at.wrapping_add(32)) };
+    }
 
     /// Asks for the cache line at an address, which may be any.
     #[inline(always)]
@@ -77,6 +92,14 @@ pub(super) trait Lane: Copy {
 
     /// The image of each byte.
     fn map(self, factor: Self::Factor) -> Self;
+}
+
+/// Where the low bytes number `pair * BYTES..` of a raw shard are, for registers of at most half a block; the high ones are
+/// 32 bytes further.
+#[inline(always)]
+const fn low_offset<L: Lane>(pair: usize) -> usize {
+    let at = pair * L::BYTES;
+    at / 32 * 64 + at % 32
 }
 
 /// A factor from GF(2^16): the four maps of [`Element::matrix`].

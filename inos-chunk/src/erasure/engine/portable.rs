@@ -41,27 +41,6 @@ impl Lane for Words {
     }
 
     #[inline(always)]
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for the block.
-        unsafe { Self::load(shard.wrapping_add(64 * pair)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for the block.
-        unsafe { Self::load(shard.wrapping_add(64 * pair + 32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
-        let block = shard.wrapping_add(64 * pair);
-        // SAFETY: the caller vouches for the block.
-        unsafe { low.store(block) };
-        // SAFETY: as above.
-        unsafe { high.store(block.wrapping_add(32)) };
-    }
-
-    #[inline(always)]
     fn xor(self, other: Self) -> Self {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         Self([a ^ e, b ^ f, c ^ g, d ^ h])

@@ -40,27 +40,6 @@ impl Lane for Simd128 {
     }
 
     #[inline(always)]
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for the memory.
-        unsafe { Self::load(shard.wrapping_add(super::half_block_offset(pair))) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for the memory.
-        unsafe { Self::load(shard.wrapping_add(super::half_block_offset(pair) + 32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
-        let at = shard.wrapping_add(super::half_block_offset(pair));
-        // SAFETY: the caller vouches for the memory.
-        unsafe { low.store(at) };
-        // SAFETY: as above.
-        unsafe { high.store(at.wrapping_add(32)) };
-    }
-
-    #[inline(always)]
     fn xor(self, other: Self) -> Self {
         Self(v128_xor(self.0, other.0))
     }

@@ -46,27 +46,6 @@ impl Lane for Ssse3 {
     }
 
     #[inline(always)]
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(super::half_block_offset(pair))) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(super::half_block_offset(pair) + 32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
-        let at = shard.wrapping_add(super::half_block_offset(pair));
-        // SAFETY: the caller vouches for the memory.
-        unsafe { low.store(at) };
-        // SAFETY: as above.
-        unsafe { high.store(at.wrapping_add(32)) };
-    }
-
-    #[inline(always)]
     fn prefetch(at: *const u8) {
         // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
@@ -138,27 +117,6 @@ impl Lane for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(64 * pair)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(64 * pair + 32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
-        let at = shard.wrapping_add(64 * pair);
-        // SAFETY: the caller vouches for the memory.
-        unsafe { low.store(at) };
-        // SAFETY: as above.
-        unsafe { high.store(at.wrapping_add(32)) };
-    }
-
-    #[inline(always)]
     fn prefetch(at: *const u8) {
         // SAFETY: a prefetch has no effect but on time, whatever the address; SSE is older than the engine.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
@@ -219,27 +177,6 @@ impl Lane for Avx2Gfni {
     unsafe fn store(self, at: *mut u8) {
         // SAFETY: a register exists, so the CPU has the features; the caller vouches for the memory.
         unsafe { _mm256_storeu_si256(at.cast(), self.0) };
-    }
-
-    #[inline(always)]
-    unsafe fn load_low(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(64 * pair)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_high(shard: *const u8, pair: usize) -> Self {
-        // SAFETY: the caller vouches for features and memory.
-        unsafe { Self::load(shard.wrapping_add(64 * pair + 32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_pair(low: Self, high: Self, shard: *mut u8, pair: usize) {
-        let at = shard.wrapping_add(64 * pair);
-        // SAFETY: the caller vouches for the memory.
-        unsafe { low.store(at) };
-        // SAFETY: as above.
-        unsafe { high.store(at.wrapping_add(32)) };
     }
 
     #[inline(always)]
