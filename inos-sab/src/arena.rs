@@ -13,9 +13,11 @@ pub use block::{ArenaBox, ArenaRef, Handle};
 use crate::error::{AllocError, Stale};
 use crate::region::Shared;
 use crate::sync::hint::Hint;
+use crate::trust::{Threads, Trust};
 use alloc::sync::Arc;
 use class::CLASS_COUNT;
 use core::fmt;
+use core::marker::PhantomData;
 use space::Space;
 
 /// Searches before an allocation gives up on space that others keep moving.
@@ -53,13 +55,14 @@ pub(crate) struct Local {
 /// assert!(matches!(arena.alloc(2_000_000), Err(AllocError::TooLarge { .. })));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub struct Arena {
+pub struct Arena<T: Trust = Threads> {
     local: Arc<Local>,
+    trust: PhantomData<T>,
 }
 
-impl Arena {
+impl<T: Trust> Arena<T> {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { local: Arc::new(Local { shared, hints: [const { Hint::new() }; CLASS_COUNT] }) }
+        Self { local: Arc::new(Local { shared, hints: [const { Hint::new() }; CLASS_COUNT] }), trust: PhantomData }
     }
 
     /// A block of `len` bytes. Its content is whatever was there before; fresh memory is zero.
@@ -72,7 +75,7 @@ impl Arena {
     ///
     /// [`AllocError::TooLarge`] if the empty arena could not; [`AllocError::Exhausted`] with the largest free block;
     /// [`AllocError::Contended`] if other threads were changing the space that was looked at.
-    pub fn alloc(&self, len: u32) -> Result<ArenaBox, AllocError> {
+    pub fn alloc(&self, len: u32) -> Result<ArenaBox<T>, AllocError> {
         let space = self.space();
         let max = self.local.shared.layout.max_block_len();
         if len > max {
@@ -100,7 +103,7 @@ impl Arena {
     /// # Errors
     ///
     /// [`Stale::Freed`], [`Stale::Owned`] or [`Stale::Pinned`].
-    pub fn claim_handle(&self, handle: Handle) -> Result<ArenaBox, Stale> {
+    pub fn claim_handle(&self, handle: Handle) -> Result<ArenaBox<T>, Stale> {
         ArenaBox::claim(&self.local, handle, cell::State::Detached)
     }
 
@@ -109,12 +112,12 @@ impl Arena {
     /// # Errors
     ///
     /// [`Stale::Freed`], [`Stale::Owned`] or [`Stale::PinLimit`].
-    pub fn resolve(&self, handle: Handle) -> Result<ArenaRef, Stale> {
+    pub fn resolve(&self, handle: Handle) -> Result<ArenaRef<T>, Stale> {
         ArenaRef::pin(&self.local, handle)
     }
 
     /// Takes ownership of a block that came with a frame or manifest.
-    pub(crate) fn land(&self, handle: Handle) -> Result<ArenaBox, Stale> {
+    pub(crate) fn land(&self, handle: Handle) -> Result<ArenaBox<T>, Stale> {
         ArenaBox::claim(&self.local, handle, cell::State::InFlight)
     }
 
@@ -141,13 +144,13 @@ impl Arena {
     }
 }
 
-impl Clone for Arena {
+impl<T: Trust> Clone for Arena<T> {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.local.shared))
     }
 }
 
-impl fmt::Debug for Arena {
+impl<T: Trust> fmt::Debug for Arena<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arena").field("free_chunks", &self.free_chunks()).finish_non_exhaustive()
     }

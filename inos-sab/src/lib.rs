@@ -109,13 +109,16 @@ mod region;
 mod ring;
 mod switchboard;
 mod sync;
+mod trust;
 
 #[cfg(all(test, inos_loom))]
 mod models;
 
 pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section, Watermarks};
 
-pub use region::{Region, Threads, Trust};
+pub use region::Region;
+
+pub use trust::{Cooperative, Crash, Hostile, Threads, Trust};
 
 pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
 

@@ -8,29 +8,50 @@ use crate::memory::Memory;
 use crate::ring::{Consumer, Part, Producer, RingRef};
 use crate::switchboard::{State, Switchboard};
 use crate::sync::Ordering;
+use crate::trust::sealed::Sealed;
+use crate::trust::{Level, Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// How far the participants of a region believe each other; fixed when a region is made.
-pub trait Trust: sealed::Sealed + fmt::Debug + Send + Sync + 'static {}
-
-/// Threads of one program: all of them run this crate's code, and none dies alone. Slices of payloads exist.
-#[derive(Clone, Copy, Debug)]
-pub struct Threads;
-
-impl sealed::Sealed for Threads {}
-impl Trust for Threads {}
 
 /// What a region owns. Rings and slots hold handles, never references to this, so the last clone frees it all.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
+    /// Which participant this is: 0 to 15. Threads are one participant.
+    #[allow(dead_code, reason = "written to cells once they know owners")]
+    pub(crate) me: u8,
+}
+
+impl Shared {
+    /// Copies `source` to the payload bytes at `offset`.
+    ///
+    /// # Safety
+    ///
+    /// - Unless `T` is `Hostile`: the caller owns the range; until the call ends nobody else reads or writes it.
+    pub(crate) unsafe fn write<T: Trust>(&self, offset: u32, source: &[u8]) {
+        match <T as Sealed>::LEVEL {
+            Level::Hostile => self.memory.write_words(offset, source),
+            // SAFETY:
+            // - the contract of this function.
+            Level::Threads | Level::Crash => unsafe { self.memory.write(offset, source) },
+        }
+    }
+
+    /// Copies from the payload bytes at `offset` to `target`.
+    ///
+    /// # Safety
+    ///
+    /// - Unless `T` is `Hostile`: nobody writes the range until the call ends.
+    pub(crate) unsafe fn read<T: Trust>(&self, offset: u32, target: &mut [u8]) {
+        match <T as Sealed>::LEVEL {
+            Level::Hostile => self.memory.read_words(offset, target),
+            // SAFETY:
+            // - the contract of this function.
+            Level::Threads | Level::Crash => unsafe { self.memory.read(offset, target) },
+        }
+    }
 }
 
 /// A region of shared memory. Clones are cheap and name the same memory; whatever is made from a region keeps it alive.
@@ -60,11 +81,11 @@ impl Region<Threads> {
     ///
     /// [`RegionError::OutOfMemory`].
     pub fn heap(layout: &Layout) -> Result<Self, RegionError> {
-        let shared = Arc::new(Shared { memory: Memory::heap(layout)?, layout: *layout });
+        let shared = Arc::new(Shared { memory: Memory::heap(layout)?, layout: *layout, me: 0 });
         for part in [Part::inbox(layout), Part::outbox(layout)] {
             part.initialise(&shared);
         }
-        Switchboard::initialise(&shared);
+        Switchboard::<Threads>::initialise(&shared);
         Ok(Self { shared, trust: PhantomData })
     }
 }
@@ -81,7 +102,7 @@ impl<T: Trust> Region<T> {
     /// # Errors
     ///
     /// [`RegionError::RoleHeld`] while another one lives.
-    pub fn inbox_producer(&self) -> Result<Producer, RegionError> {
+    pub fn inbox_producer(&self) -> Result<Producer<T>, RegionError> {
         Producer::new(self.inbox(), self.arena())
     }
 
@@ -90,7 +111,7 @@ impl<T: Trust> Region<T> {
     /// # Errors
     ///
     /// [`RegionError::RoleHeld`] while another one lives.
-    pub fn inbox_consumer(&self) -> Result<Consumer, RegionError> {
+    pub fn inbox_consumer(&self) -> Result<Consumer<T>, RegionError> {
         Consumer::new(self.inbox(), self.arena())
     }
 
@@ -99,7 +120,7 @@ impl<T: Trust> Region<T> {
     /// # Errors
     ///
     /// [`RegionError::RoleHeld`] while another one lives.
-    pub fn outbox_producer(&self) -> Result<Producer, RegionError> {
+    pub fn outbox_producer(&self) -> Result<Producer<T>, RegionError> {
         Producer::new(self.outbox(), self.arena())
     }
 
@@ -108,7 +129,7 @@ impl<T: Trust> Region<T> {
     /// # Errors
     ///
     /// [`RegionError::RoleHeld`] while another one lives.
-    pub fn outbox_consumer(&self) -> Result<Consumer, RegionError> {
+    pub fn outbox_consumer(&self) -> Result<Consumer<T>, RegionError> {
         Consumer::new(self.outbox(), self.arena())
     }
 
@@ -126,13 +147,13 @@ impl<T: Trust> Region<T> {
 
     /// The arena. Each thread does best with an [`Arena`] of its own.
     #[must_use]
-    pub fn arena(&self) -> Arena {
+    pub fn arena(&self) -> Arena<T> {
         Arena::new(Arc::clone(&self.shared))
     }
 
     /// Events and manifest slots.
     #[must_use]
-    pub fn switchboard(&self) -> Switchboard {
+    pub fn switchboard(&self) -> Switchboard<T> {
         Switchboard::new(Arc::clone(&self.shared), self.arena())
     }
 

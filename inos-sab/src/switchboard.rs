@@ -7,6 +7,7 @@ use crate::region::Shared;
 use crate::ring::Kind;
 use crate::sync::bell::{Bell, Fenced, Wake};
 use crate::sync::{AtomicU64, Ordering};
+use crate::trust::{Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
@@ -115,14 +116,13 @@ impl Slot {
 /// assert!(board.take(slot).is_none());
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct Switchboard {
+pub struct Switchboard<T: Trust = Threads> {
     shared: Arc<Shared>,
-    arena: Arena,
+    arena: Arena<T>,
 }
 
-impl Switchboard {
-    pub(crate) fn new(shared: Arc<Shared>, arena: Arena) -> Self {
+impl<T: Trust> Switchboard<T> {
+    pub(crate) fn new(shared: Arc<Shared>, arena: Arena<T>) -> Self {
         Self { shared, arena }
     }
 
@@ -151,7 +151,12 @@ impl Switchboard {
     /// # Panics
     ///
     /// As [`take`](Self::take).
-    pub fn publish(&self, slot: Slot, kind: Kind, mut block: ArenaBox) -> Result<Option<ArenaBox>, Rejected<ArenaBox>> {
+    pub fn publish(
+        &self,
+        slot: Slot,
+        kind: Kind,
+        mut block: ArenaBox<T>,
+    ) -> Result<Option<ArenaBox<T>>, Rejected<ArenaBox<T>>> {
         if !block.is_of(&self.shared) {
             return Err(Rejected { value: block, reason: PushError::ForeignBlock });
         }
@@ -169,7 +174,7 @@ impl Switchboard {
     ///
     /// When the slot names a block that is not in flight: memory was overwritten by something other than this crate.
     #[must_use]
-    pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox)> {
+    pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox<T>)> {
         let block = self.land(self.descriptor(slot).swap(0, Ordering::AcqRel))?;
         Some((block.kind(), block))
     }
@@ -191,7 +196,7 @@ impl Switchboard {
         Listener::new(Arc::clone(&self.shared), self.slot_bell(slot))
     }
 
-    fn land(&self, bits: u64) -> Option<ArenaBox> {
+    fn land(&self, bits: u64) -> Option<ArenaBox<T>> {
         let handle = Handle::from_bits(bits)?;
         Some(self.arena.land(handle).expect("a block in a slot stays in flight until it is taken"))
     }
@@ -218,7 +223,13 @@ impl Switchboard {
     }
 }
 
-impl fmt::Debug for Switchboard {
+impl<T: Trust> Clone for Switchboard<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), self.arena.clone())
+    }
+}
+
+impl<T: Trust> fmt::Debug for Switchboard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Switchboard").finish_non_exhaustive()
     }

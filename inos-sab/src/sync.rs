@@ -3,6 +3,7 @@
 pub(crate) mod bell;
 pub(crate) mod futex;
 pub(crate) mod hint;
+pub(crate) mod order;
 
 #[cfg(not(inos_loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

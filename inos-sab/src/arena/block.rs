@@ -8,8 +8,10 @@ use crate::layout::GRANULE_BYTES;
 use crate::region::Shared;
 use crate::ring::Kind;
 use crate::sync::Ordering;
+use crate::trust::{Cooperative, Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
+use core::marker::PhantomData;
 use core::num::NonZeroU64;
 
 /// Names a block: `{ granule: 20, generation: 44 }`, the granule counted from the start of the arena, where metadata
@@ -86,11 +88,11 @@ impl Place {
         self.local.shared.layout.arena_data() + self.granule * GRANULE_BYTES
     }
 
-    fn read(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
+    fn read<T: Trust>(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, target.len(), self.len)?;
         // SAFETY:
         // - the caller owns or pins the block, so nobody else writes it; a caller that owns it is borrowed meanwhile.
-        unsafe { self.local.shared.memory.read(self.offset() + offset, target) };
+        unsafe { self.local.shared.read::<T>(self.offset() + offset, target) };
         Ok(())
     }
 
@@ -107,17 +109,18 @@ impl Place {
 }
 
 /// The one owner of a block. Dropping it frees the block, on any thread.
-pub struct ArenaBox {
+pub struct ArenaBox<T: Trust = Threads> {
     place: Place,
+    trust: PhantomData<T>,
 }
 
-impl ArenaBox {
+impl<T: Trust> ArenaBox<T> {
     /// Wraps a block whose cell this thread has just set to `Owned`.
     pub(super) fn adopt(local: Arc<Local>, granule: u32, len: u32) -> Self {
         let space = Space::new(&local.shared);
         let generation = Cell::from_bits(space.cell(granule).load(Ordering::Relaxed)).generation;
         space.side(granule).store(u64::from(len), Ordering::Relaxed);
-        Self { place: Place { local, granule, generation, len } }
+        Self { place: Place { local, granule, generation, len }, trust: PhantomData }
     }
 
     /// Takes a block that nobody owns, if it is in state `from`.
@@ -141,7 +144,7 @@ impl ArenaBox {
             }
         }
         let len = len_of(space.side(granule).load(Ordering::Relaxed));
-        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len } })
+        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len }, trust: PhantomData })
     }
 
     /// Bytes asked for.
@@ -171,7 +174,7 @@ impl ArenaBox {
         OutOfRange::check(offset, bytes.len(), self.place.len)?;
         // SAFETY:
         // - the cell says `Owned`, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
-        unsafe { self.place.local.shared.memory.write(self.place.offset() + offset, bytes) };
+        unsafe { self.place.local.shared.write::<T>(self.place.offset() + offset, bytes) };
         Ok(())
     }
 
@@ -181,23 +184,7 @@ impl ArenaBox {
     ///
     /// [`OutOfRange`] if they are not all within the block.
     pub fn read_at(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
-        self.place.read(offset, target)
-    }
-
-    /// The bytes.
-    #[cfg(not(inos_loom))]
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.place.slice()
-    }
-
-    /// The bytes, to be written.
-    #[cfg(not(inos_loom))]
-    #[must_use]
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY:
-        // - the cell says `Owned`, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
-        unsafe { self.place.local.shared.memory.slice_mut(self.place.offset(), self.place.len) }
+        self.place.read::<T>(offset, target)
     }
 
     /// Lets the block go without freeing it. Anybody may now [`resolve`](super::Arena::resolve) the handle to read, and
@@ -250,7 +237,24 @@ impl ArenaBox {
     }
 }
 
-impl Drop for ArenaBox {
+#[cfg(not(inos_loom))]
+impl<T: Cooperative> ArenaBox<T> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.place.slice()
+    }
+
+    /// The bytes, to be written.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY:
+        // - the cell says `Owned`, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
+        unsafe { self.place.local.shared.memory.slice_mut(self.place.offset(), self.place.len) }
+    }
+}
+
+impl<T: Trust> Drop for ArenaBox<T> {
     fn drop(&mut self) {
         let space = self.place.space();
         let old = Cell::new(self.place.generation, State::Owned);
@@ -269,18 +273,19 @@ impl Drop for ArenaBox {
     }
 }
 
-impl fmt::Debug for ArenaBox {
+impl<T: Trust> fmt::Debug for ArenaBox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.place.fmt("ArenaBox", f)
     }
 }
 
 /// A pin: while it lives, the block stays as it is.
-pub struct ArenaRef {
+pub struct ArenaRef<T: Trust = Threads> {
     place: Place,
+    trust: PhantomData<T>,
 }
 
-impl ArenaRef {
+impl<T: Trust> ArenaRef<T> {
     pub(super) fn pin(local: &Arc<Local>, handle: Handle) -> Result<Self, Stale> {
         let granule = handle.granule(&local.shared)?;
         let generation = handle.generation();
@@ -302,7 +307,7 @@ impl ArenaRef {
             }
         }
         let len = len_of(Space::new(&local.shared).side(granule).load(Ordering::Relaxed));
-        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len } })
+        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len }, trust: PhantomData })
     }
 
     /// Bytes of the block.
@@ -329,25 +334,27 @@ impl ArenaRef {
     ///
     /// [`OutOfRange`] if they are not all within the block.
     pub fn read_at(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
-        self.place.read(offset, target)
+        self.place.read::<T>(offset, target)
     }
+}
 
+#[cfg(not(inos_loom))]
+impl<T: Cooperative> ArenaRef<T> {
     /// The bytes.
-    #[cfg(not(inos_loom))]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.place.slice()
     }
 }
 
-impl Drop for ArenaRef {
+impl<T: Trust> Drop for ArenaRef<T> {
     fn drop(&mut self) {
         // Release pairs with the Acquire of the next owner: our reads are over.
         self.place.space().cell(self.place.granule).fetch_sub(ONE_PIN, Ordering::Release);
     }
 }
 
-impl fmt::Debug for ArenaRef {
+impl<T: Trust> fmt::Debug for ArenaRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.place.fmt("ArenaRef", f)
     }

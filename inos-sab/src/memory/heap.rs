@@ -3,7 +3,7 @@
 use super::Map;
 use crate::error::RegionError;
 use crate::layout::Layout;
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use core::ptr::NonNull;
 
@@ -100,6 +100,66 @@ impl Memory {
         // - the source is in the allocation (checked above), initialised, and not written meanwhile (contract);
         // - `target` is an exclusive reference, so it does not overlap.
         unsafe { core::ptr::copy_nonoverlapping(self.at(offset), target.as_mut_ptr(), target.len()) }
+    }
+
+    /// Copies `source` to `offset` by whole words, each written in one piece, for memory that others may write at any
+    /// time. Words at the ends keep their other bytes.
+    pub(crate) fn write_words(&self, offset: u32, source: &[u8]) {
+        assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
+        let skip = (offset % 8) as usize;
+        let mut at = offset - offset % 8;
+        let (head, rest) = source.split_at(source.len().min((8 - skip) % 8));
+        if !head.is_empty() {
+            self.merge(at, skip, head);
+            at += 8;
+        }
+        let mut words = rest.chunks_exact(8);
+        for word in words.by_ref() {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(word);
+            self.plain_word(at).store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+            at += 8;
+        }
+        if !words.remainder().is_empty() {
+            self.merge(at, 0, words.remainder());
+        }
+    }
+
+    /// Writes `bytes` from byte `skip` of a word on.
+    fn merge(&self, at: u32, skip: usize, bytes: &[u8]) {
+        let word = self.plain_word(at);
+        let mut merged = word.load(Ordering::Relaxed).to_le_bytes();
+        merged[skip..skip + bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_le_bytes(merged), Ordering::Relaxed);
+    }
+
+    /// Copies from `offset` to `target` by whole words, each read once.
+    pub(crate) fn read_words(&self, offset: u32, target: &mut [u8]) {
+        assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
+        let skip = (offset % 8) as usize;
+        let mut at = offset - offset % 8;
+        let split = target.len().min((8 - skip) % 8);
+        let (head, rest) = target.split_at_mut(split);
+        if !head.is_empty() {
+            let bytes = self.plain_word(at).load(Ordering::Relaxed).to_le_bytes();
+            head.copy_from_slice(&bytes[skip..skip + head.len()]);
+            at += 8;
+        }
+        for part in rest.chunks_mut(8) {
+            let bytes = self.plain_word(at).load(Ordering::Relaxed).to_le_bytes();
+            part.copy_from_slice(&bytes[..part.len()]);
+            at += 8;
+        }
+    }
+
+    /// The word of payload at `offset`, a multiple of 8. Sections of payload start and end on words, so all of it is in
+    /// the section.
+    fn plain_word(&self, offset: u32) -> &AtomicU64 {
+        // SAFETY:
+        // - valid and aligned to 8: the caller has checked that part of this word is payload, and payload sections
+        //   start and end at multiples of 8 within the memory, which outlives the borrow of `self`;
+        // - a region whose peers may write at any time reaches payload by whole words only.
+        unsafe { AtomicU64::from_ptr(self.at(offset).cast()) }
     }
 
     /// The bytes at `offset`.

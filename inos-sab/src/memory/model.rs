@@ -125,4 +125,16 @@ impl Memory {
             });
         }
     }
+
+    pub(crate) fn write_words(&self, offset: u32, source: &[u8]) {
+        // SAFETY:
+        // - checked by the model, as in `write`.
+        unsafe { self.write(offset, source) }
+    }
+
+    pub(crate) fn read_words(&self, offset: u32, target: &mut [u8]) {
+        // SAFETY:
+        // - checked by the model, as in `read`.
+        unsafe { self.read(offset, target) }
+    }
 }

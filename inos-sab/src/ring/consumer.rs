@@ -7,6 +7,8 @@ use crate::error::RegionError;
 use crate::layout::FRAME_HEADER_BYTES;
 use crate::sync::Ordering;
 use crate::sync::bell::{Fenced, Wake};
+use crate::trust::{Threads, Trust};
+use core::marker::PhantomData;
 use core::time::Duration;
 
 /// The one reader of a ring. Frames it has not taken stay in the ring for the next reader, with the blocks they own.
@@ -29,9 +31,9 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Consumer {
+pub struct Consumer<T: Trust = Threads> {
     ring: RingRef,
-    arena: Arena,
+    arena: Arena<T>,
     /// Where reading goes on; ahead of the shared head within a drain.
     head: u64,
     consumed: u64,
@@ -40,8 +42,8 @@ pub struct Consumer {
     tail: u64,
 }
 
-impl Consumer {
-    pub(crate) fn new(ring: RingRef, arena: Arena) -> Result<Self, RegionError> {
+impl<T: Trust> Consumer<T> {
+    pub(crate) fn new(ring: RingRef, arena: Arena<T>) -> Result<Self, RegionError> {
         RingRef::take_role(ring.consumer_role())?;
         // The role's Acquire orders these after the last holder's stores.
         let head = ring.head().load(Ordering::Relaxed);
@@ -63,7 +65,7 @@ impl Consumer {
     ///
     /// When an object frame names a block that is not in flight: memory was overwritten by something other than this
     /// crate.
-    pub fn drain(&mut self, max: usize, mut take: impl FnMut(Frame<'_>) -> Flow) -> usize {
+    pub fn drain(&mut self, max: usize, mut take: impl FnMut(Frame<'_, T>) -> Flow) -> usize {
         let session = Session { consumer: self };
         let mut count = 0;
         while count < max {
@@ -96,7 +98,7 @@ impl Consumer {
 
     /// The arena of the region, for answers.
     #[must_use]
-    pub fn arena(&self) -> &Arena {
+    pub fn arena(&self) -> &Arena<T> {
         &self.arena
     }
 
@@ -125,24 +127,27 @@ impl Consumer {
         let mut bytes = [0; FRAME_HEADER_BYTES as usize];
         // SAFETY:
         // - `position` is between head and tail: published, and not written again before the head has passed it.
-        unsafe { self.ring.shared.memory.read(self.ring.part().offset_of(position), &mut bytes) };
+        unsafe { self.ring.shared.read::<T>(self.ring.part().offset_of(position), &mut bytes) };
         Header::from_bytes(bytes)
     }
 
-    fn hand_over(&mut self, header: Header, take: &mut impl FnMut(Frame<'_>) -> Flow) -> Flow {
+    fn hand_over(&mut self, header: Header, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
         let position = self.head.wrapping_add(u64::from(FRAME_HEADER_BYTES));
         let offset = self.ring.part().offset_of(position);
         // Private until `release`, so the payload stays whole while `take` looks at it.
         self.head = self.head.wrapping_add(u64::from(frame_bytes(header.len)));
         self.consumed = self.consumed.wrapping_add(1);
-        let memory = &self.ring.shared.memory;
+        let shared = &*self.ring.shared;
         if header.flags & FLAG_OBJECT == 0 {
-            return take(Frame::Inline { kind: header.kind, payload: Payload { memory, offset, len: header.len } });
+            return take(Frame::Inline {
+                kind: header.kind,
+                payload: Payload { trust: PhantomData, shared, offset, len: header.len },
+            });
         }
         let mut bits = [0; 8];
         // SAFETY:
         // - the payload lies between the released head and the tail, as its header does.
-        unsafe { memory.read(offset, &mut bits) };
+        unsafe { shared.read::<T>(offset, &mut bits) };
         let handle = Handle::from_bits(u64::from_le_bytes(bits));
         let object = handle.and_then(|handle| self.arena.land(handle).ok());
         let object = object.expect("a block in a ring stays in flight until its frame is taken");
@@ -169,17 +174,17 @@ impl Consumer {
 }
 
 /// Releases at the end of a drain, however it ends.
-struct Session<'a> {
-    consumer: &'a mut Consumer,
+struct Session<'a, T: Trust> {
+    consumer: &'a mut Consumer<T>,
 }
 
-impl Drop for Session<'_> {
+impl<T: Trust> Drop for Session<'_, T> {
     fn drop(&mut self) {
         self.consumer.release();
     }
 }
 
-impl Drop for Consumer {
+impl<T: Trust> Drop for Consumer<T> {
     fn drop(&mut self) {
         self.release();
         self.ring.leave_role(self.ring.consumer_role(), self.ring.room_bell());

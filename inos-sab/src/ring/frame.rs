@@ -3,8 +3,10 @@
 use crate::arena::ArenaBox;
 use crate::error::OutOfRange;
 use crate::layout::FRAME_HEADER_BYTES;
-use crate::memory::Memory;
+use crate::region::Shared;
+use crate::trust::{Cooperative, Threads, Trust};
 use core::fmt;
+use core::marker::PhantomData;
 
 /// What a payload is, in the integrator's own numbering; carried, never interpreted.
 pub type Kind = u16;
@@ -62,24 +64,24 @@ pub struct FrameInfo {
 
 /// A frame, taken from the ring.
 #[derive(Debug)]
-pub enum Frame<'a> {
+pub enum Frame<'a, T: Trust = Threads> {
     /// Its payload is in the ring until the callback returns.
     Inline {
         /// The sender's number.
         kind: Kind,
         /// The bytes.
-        payload: Payload<'a>,
+        payload: Payload<'a, T>,
     },
     /// Its payload is an arena block, now the receiver's.
     Object {
         /// The sender's number.
         kind: Kind,
         /// The block.
-        object: ArenaBox,
+        object: ArenaBox<T>,
     },
 }
 
-impl Frame<'_> {
+impl<T: Trust> Frame<'_, T> {
     /// The sender's number.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -90,13 +92,14 @@ impl Frame<'_> {
 }
 
 /// Bytes of an inline frame, in place.
-pub struct Payload<'a> {
-    pub(super) memory: &'a Memory,
+pub struct Payload<'a, T: Trust = Threads> {
+    pub(super) trust: PhantomData<T>,
+    pub(super) shared: &'a Shared,
     pub(super) offset: u32,
     pub(super) len: u32,
 }
 
-impl Payload<'_> {
+impl<T: Trust> Payload<'_, T> {
     /// Bytes.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -109,16 +112,6 @@ impl Payload<'_> {
         self.len == 0
     }
 
-    /// The bytes, without a copy.
-    #[cfg(not(inos_loom))]
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY:
-        // - the frame was published and the head is still in front of it, so the producer does not write these bytes;
-        //   the head moves only after the callback that borrows this payload has returned.
-        unsafe { self.memory.slice(self.offset, self.len) }
-    }
-
     /// Copies `target.len()` bytes from `offset` on.
     ///
     /// # Errors
@@ -128,12 +121,24 @@ impl Payload<'_> {
         OutOfRange::check(offset, target.len(), self.len)?;
         // SAFETY:
         // - as in `bytes`: the producer does not write a frame that is not yet consumed.
-        unsafe { self.memory.read(self.offset + offset, target) };
+        unsafe { self.shared.read::<T>(self.offset + offset, target) };
         Ok(())
     }
 }
 
-impl fmt::Debug for Payload<'_> {
+#[cfg(not(inos_loom))]
+impl<T: Cooperative> Payload<'_, T> {
+    /// The bytes, without a copy.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY:
+        // - the frame was published and the head is still in front of it, so the producer does not write these bytes;
+        //   the head moves only after the callback that borrows this payload has returned.
+        unsafe { self.shared.memory.slice(self.offset, self.len) }
+    }
+}
+
+impl<T: Trust> fmt::Debug for Payload<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload").field("len", &self.len).finish_non_exhaustive()
     }

@@ -8,6 +8,7 @@ use crate::flow::{Pressure, assess};
 use crate::layout::FRAME_HEADER_BYTES;
 use crate::sync::Ordering;
 use crate::sync::bell::{Barrier, Fenced, Wake};
+use crate::trust::{Threads, Trust};
 use core::time::Duration;
 
 /// The one writer of a ring. Dropping it closes the ring for the reader, who still gets what was published, until
@@ -44,9 +45,9 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Producer {
+pub struct Producer<T: Trust = Threads> {
     ring: RingRef,
-    arena: Arena,
+    arena: Arena<T>,
     /// End of what was written; ahead of the shared tail inside of a batch.
     tail: u64,
     produced: u64,
@@ -64,8 +65,8 @@ struct Room {
     len: u32,
 }
 
-impl Producer {
-    pub(crate) fn new(ring: RingRef, arena: Arena) -> Result<Self, RegionError> {
+impl<T: Trust> Producer<T> {
+    pub(crate) fn new(ring: RingRef, arena: Arena<T>) -> Result<Self, RegionError> {
         RingRef::take_role(ring.producer_role())?;
         // The role's Acquire orders these after the last holder's stores.
         let tail = ring.tail().load(Ordering::Relaxed);
@@ -98,7 +99,7 @@ impl Producer {
     /// # Errors
     ///
     /// As [`try_push`](Self::try_push).
-    pub fn claim(&mut self, kind: Kind, len: u32) -> Result<Claim<'_>, PushError> {
+    pub fn claim(&mut self, kind: Kind, len: u32) -> Result<Claim<'_, T>, PushError> {
         let room = self.room(u64::from(len))?;
         Ok(Claim { producer: self, room, kind })
     }
@@ -109,13 +110,13 @@ impl Producer {
     ///
     /// The block with [`PushError::Full`], [`PushError::Closed`], or [`PushError::ForeignBlock`] if it is from another
     /// region.
-    pub fn push_object(&mut self, kind: Kind, object: ArenaBox) -> Result<Pressure, Rejected<ArenaBox>> {
+    pub fn push_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<Pressure, Rejected<ArenaBox<T>>> {
         self.stage_object(kind, object)?;
         Ok(self.publish::<Fenced>())
     }
 
     /// Many frames with one publish and at most one wake-up.
-    pub fn batch(&mut self) -> Batch<'_> {
+    pub fn batch(&mut self) -> Batch<'_, T> {
         Batch { producer: self }
     }
 
@@ -191,7 +192,7 @@ impl Producer {
         // - `room` found the range free: the consumer's head is behind it by less than a ring, so the consumer reads
         //   none of it until a later publish;
         // - `&mut Producer` upstream and the role word make this the only writer.
-        unsafe { self.ring.shared.memory.write(self.ring.part().offset_of(position), bytes) }
+        unsafe { self.ring.shared.write::<T>(self.ring.part().offset_of(position), bytes) }
     }
 
     fn payload_position(&self, room: Room) -> u64 {
@@ -217,7 +218,7 @@ impl Producer {
         Ok(())
     }
 
-    fn stage_object(&mut self, kind: Kind, object: ArenaBox) -> Result<(), Rejected<ArenaBox>> {
+    fn stage_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
         if !object.is_of(&self.ring.shared) {
             return Err(Rejected { value: object, reason: PushError::ForeignBlock });
         }
@@ -274,12 +275,12 @@ impl Producer {
 
     /// The arena of the region, for blocks to send.
     #[must_use]
-    pub fn arena(&self) -> &Arena {
+    pub fn arena(&self) -> &Arena<T> {
         &self.arena
     }
 }
 
-impl Drop for Producer {
+impl<T: Trust> Drop for Producer<T> {
     fn drop(&mut self) {
         self.publish::<Fenced>();
         self.ring.leave_role(self.ring.producer_role(), self.ring.data_bell());
@@ -288,13 +289,13 @@ impl Drop for Producer {
 
 /// Room for one frame, to be written in place. Dropping it, like [`abort`](Self::abort), leaves no trace.
 #[derive(Debug)]
-pub struct Claim<'a> {
-    producer: &'a mut Producer,
+pub struct Claim<'a, T: Trust = Threads> {
+    producer: &'a mut Producer<T>,
     room: Room,
     kind: Kind,
 }
 
-impl Claim<'_> {
+impl<T: Trust> Claim<'_, T> {
     /// Bytes of the payload.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -331,11 +332,11 @@ impl Claim<'_> {
 
 /// Frames that are published together when the batch is dropped or [`publish`](Self::publish)ed.
 #[derive(Debug)]
-pub struct Batch<'a> {
-    producer: &'a mut Producer,
+pub struct Batch<'a, T: Trust = Threads> {
+    producer: &'a mut Producer<T>,
 }
 
-impl Batch<'_> {
+impl<T: Trust> Batch<'_, T> {
     /// Adds a frame.
     ///
     /// # Errors
@@ -350,7 +351,7 @@ impl Batch<'_> {
     /// # Errors
     ///
     /// As [`Producer::push_object`]; the frames before it stay in the batch.
-    pub fn push_object(&mut self, kind: Kind, object: ArenaBox) -> Result<(), Rejected<ArenaBox>> {
+    pub fn push_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
         self.producer.stage_object(kind, object)
     }
 
@@ -360,7 +361,7 @@ impl Batch<'_> {
     }
 }
 
-impl Drop for Batch<'_> {
+impl<T: Trust> Drop for Batch<'_, T> {
     fn drop(&mut self) {
         self.producer.publish::<Fenced>();
     }
