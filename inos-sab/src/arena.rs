@@ -9,12 +9,14 @@ mod class;
 mod space;
 
 pub use block::{ArenaBox, ArenaRef, Handle};
+pub(crate) use cell::Carrier;
 
 use crate::error::{AllocError, Stale};
 use crate::region::Shared;
 use crate::sync::hint::Hint;
 use crate::trust::{Threads, Trust};
 use alloc::sync::Arc;
+use cell::Cell;
 use class::CLASS_COUNT;
 use core::fmt;
 use core::marker::PhantomData;
@@ -104,7 +106,7 @@ impl<T: Trust> Arena<T> {
     ///
     /// [`Stale::Freed`], [`Stale::Owned`] or [`Stale::Pinned`].
     pub fn claim_handle(&self, handle: Handle) -> Result<ArenaBox<T>, Stale> {
-        ArenaBox::claim(&self.local, handle, cell::State::Detached)
+        ArenaBox::claim(&self.local, handle, Cell::detached(handle.generation()))
     }
 
     /// Pins a block that [`ArenaBox::into_handle`] let go, to read it. Nobody can own or free it while pinned.
@@ -116,9 +118,9 @@ impl<T: Trust> Arena<T> {
         ArenaRef::pin(&self.local, handle)
     }
 
-    /// Takes ownership of a block that came with a frame or manifest.
-    pub(crate) fn land(&self, handle: Handle) -> Result<ArenaBox<T>, Stale> {
-        ArenaBox::claim(&self.local, handle, cell::State::InFlight)
+    /// Takes ownership of a block that `carrier` carries.
+    pub(crate) fn land(&self, handle: Handle, carrier: Carrier) -> Result<ArenaBox<T>, Stale> {
+        ArenaBox::claim(&self.local, handle, Cell::in_flight(handle.generation(), carrier))
     }
 
     /// Longest block that could be given now, in bytes; with other threads at work, a moment ago.

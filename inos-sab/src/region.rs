@@ -20,7 +20,6 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
     /// Which participant this is: 0 to 15. Threads are one participant.
-    #[allow(dead_code, reason = "written to cells once they know owners")]
     pub(crate) me: u8,
 }
 

@@ -8,6 +8,7 @@ pub use consumer::Consumer;
 pub use frame::{Flow, Form, Frame, FrameInfo, Kind, Payload};
 pub use producer::{Batch, Claim, Producer};
 
+use crate::arena::Carrier;
 use crate::error::RegionError;
 use crate::layout::{FRAME_HEADER_BYTES, Layout, Watermarks};
 use crate::region::Shared;
@@ -47,6 +48,7 @@ const ROLE_LEFT: u32 = 2;
 /// Which of the two rings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
+    carrier: Carrier,
     cursors: u32,
     data: u32,
     bytes: u32,
@@ -54,11 +56,13 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) const fn inbox(layout: &Layout) -> Self {
-        Self { cursors: layout.inbox_cursors().offset, data: layout.inbox().offset, bytes: layout.inbox().len }
+        let (cursors, data) = (layout.inbox_cursors().offset, layout.inbox());
+        Self { carrier: Carrier::Inbox, cursors, data: data.offset, bytes: data.len }
     }
 
     pub(crate) const fn outbox(layout: &Layout) -> Self {
-        Self { cursors: layout.outbox_cursors().offset, data: layout.outbox().offset, bytes: layout.outbox().len }
+        let (cursors, data) = (layout.outbox_cursors().offset, layout.outbox());
+        Self { carrier: Carrier::Outbox, cursors, data: data.offset, bytes: data.len }
     }
 
     /// Writes what a zeroed ring lacks. Nobody else knows the region yet.
@@ -86,6 +90,11 @@ impl Part {
     fn index_of(self, position: u64) -> u32 {
         // The mask keeps fewer than 20 bits.
         u32::try_from(position & u64::from(self.bytes - 1)).unwrap_or(0)
+    }
+
+    /// What the cells of blocks in this ring say.
+    const fn carrier(self) -> Carrier {
+        self.carrier
     }
 
     /// Bytes of data.

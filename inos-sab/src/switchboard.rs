@@ -1,6 +1,6 @@
 //! Mutate, signal, react: fifteen manifest slots, three events, one state word.
 
-use crate::arena::{Arena, ArenaBox, Handle};
+use crate::arena::{Arena, ArenaBox, Carrier, Handle};
 use crate::error::{PushError, Rejected};
 use crate::layout::SLOT_COUNT;
 use crate::region::Shared;
@@ -85,6 +85,10 @@ impl Slot {
         self.0
     }
 
+    const fn carrier(self) -> Carrier {
+        Carrier::Slot(self.0)
+    }
+
     fn offset(self) -> u32 {
         SLOTS + u32::from(self.0) * SLOT_BYTES
     }
@@ -161,11 +165,11 @@ impl<T: Trust> Switchboard<T> {
             return Err(Rejected { value: block, reason: PushError::ForeignBlock });
         }
         block.set_kind(kind);
-        let bits = block.into_flight().to_bits();
+        let bits = block.into_flight(slot.carrier()).to_bits();
         // Release: whoever takes the descriptor sees the block let go. Acquire: we may be the one who takes the old one.
         let previous = self.descriptor(slot).swap(bits, Ordering::AcqRel);
         self.slot_bell(slot).raise::<Fenced>(&self.shared.memory);
-        Ok(self.land(previous))
+        Ok(self.land(slot, previous))
     }
 
     /// Takes the block of a slot. Of many callers one gets it.
@@ -175,7 +179,7 @@ impl<T: Trust> Switchboard<T> {
     /// When the slot names a block that is not in flight: memory was overwritten by something other than this crate.
     #[must_use]
     pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox<T>)> {
-        let block = self.land(self.descriptor(slot).swap(0, Ordering::AcqRel))?;
+        let block = self.land(slot, self.descriptor(slot).swap(0, Ordering::AcqRel))?;
         Some((block.kind(), block))
     }
 
@@ -196,9 +200,9 @@ impl<T: Trust> Switchboard<T> {
         Listener::new(Arc::clone(&self.shared), self.slot_bell(slot))
     }
 
-    fn land(&self, bits: u64) -> Option<ArenaBox<T>> {
+    fn land(&self, slot: Slot, bits: u64) -> Option<ArenaBox<T>> {
         let handle = Handle::from_bits(bits)?;
-        Some(self.arena.land(handle).expect("a block in a slot stays in flight until it is taken"))
+        Some(self.arena.land(handle, slot.carrier()).expect("a block in a slot stays in flight until it is taken"))
     }
 
     fn base(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! Owning a block, pinning a block, and the number that names a block.
 
 use super::Local;
-use super::cell::{Cell, GENERATION_BITS, ONE_PIN, PIN_LIMIT, State};
+use super::cell::{Carrier, Cell, GENERATION_BITS, ONE_PIN, PIN_LIMIT, State};
 use super::space::Space;
 use crate::error::{OutOfRange, Stale};
 use crate::layout::GRANULE_BYTES;
@@ -123,13 +123,12 @@ impl<T: Trust> ArenaBox<T> {
         Self { place: Place { local, granule, generation, len }, trust: PhantomData }
     }
 
-    /// Takes a block that nobody owns, if it is in state `from`.
-    pub(super) fn claim(local: &Arc<Local>, handle: Handle, from: State) -> Result<Self, Stale> {
+    /// Takes a block that nobody owns, if its cell is `from`.
+    pub(super) fn claim(local: &Arc<Local>, handle: Handle, from: Cell) -> Result<Self, Stale> {
         let granule = handle.granule(&local.shared)?;
         let space = Space::new(&local.shared);
         let generation = handle.generation();
-        let old = Cell::new(generation, from).to_bits();
-        let new = Cell::new(generation, State::Owned).to_bits();
+        let (old, new) = (from.to_bits(), Cell::owned(generation, local.shared.me).to_bits());
         // Acquire pairs with the Release that let the block go, and with those of its last readers.
         match space.cell(granule).compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {}
@@ -138,8 +137,8 @@ impl<T: Trust> ArenaBox<T> {
                 return Err(match cell.state {
                     _ if cell.generation != generation => Stale::Freed,
                     State::Free => Stale::Freed,
-                    State::Detached => Stale::Pinned { pins: cell.pins },
-                    State::Owned | State::InFlight => Stale::Owned,
+                    State::Detached => Stale::Pinned { pins: u32::from(cell.who) },
+                    State::Owned | State::InFlight | State::Corrupt => Stale::Owned,
                 });
             }
         }
@@ -192,17 +191,18 @@ impl<T: Trust> ArenaBox<T> {
     /// ends.
     #[must_use]
     pub fn into_handle(self) -> Handle {
-        self.let_go(State::Detached)
+        let cell = Cell::detached(self.place.generation);
+        self.let_go(cell)
     }
 
     /// Lets the block go into a ring or slot.
-    pub(crate) fn into_flight(self) -> Handle {
-        self.let_go(State::InFlight)
+    pub(crate) fn into_flight(self, carrier: Carrier) -> Handle {
+        let cell = Cell::in_flight(self.place.generation, carrier);
+        self.let_go(cell)
     }
 
-    fn let_go(self, to: State) -> Handle {
+    fn let_go(self, cell: Cell) -> Handle {
         let handle = self.handle();
-        let cell = Cell::new(self.place.generation, to);
         // Nobody else changes the cell of an owned block, so a store is enough. Release: our accesses come before those
         // of whoever takes it.
         self.place.space().cell(self.place.granule).store(cell.to_bits(), Ordering::Release);
@@ -257,8 +257,8 @@ impl<T: Cooperative> ArenaBox<T> {
 impl<T: Trust> Drop for ArenaBox<T> {
     fn drop(&mut self) {
         let space = self.place.space();
-        let old = Cell::new(self.place.generation, State::Owned);
-        let new = Cell::new(old.next_generation(), State::Free);
+        let old = Cell::owned(self.place.generation, self.place.local.shared.me);
+        let new = old.freed();
         // The moment of freeing. Release: our accesses come before those of the next owner.
         let freed = space.cell(self.place.granule).compare_exchange(
             old.to_bits(),
@@ -296,8 +296,8 @@ impl<T: Trust> ArenaRef<T> {
             match cell.state {
                 _ if cell.generation != generation => return Err(Stale::Freed),
                 State::Free => return Err(Stale::Freed),
-                State::Owned | State::InFlight => return Err(Stale::Owned),
-                State::Detached if cell.pins == PIN_LIMIT => return Err(Stale::PinLimit),
+                State::Owned | State::InFlight | State::Corrupt => return Err(Stale::Owned),
+                State::Detached if cell.who == PIN_LIMIT => return Err(Stale::PinLimit),
                 State::Detached => {}
             }
             // Acquire pairs with the Release that let the block go; later pins continue its release sequence.

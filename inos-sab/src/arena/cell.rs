@@ -1,57 +1,102 @@
 //! One word per granule: whether a block starts here, who may touch it, and how often it was freed.
 
 /// Bits of a generation. At 20 million reuses of one granule per second it repeats after ten days.
-pub(super) const GENERATION_BITS: u32 = 44;
+pub(crate) const GENERATION_BITS: u32 = 44;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 const STATE_BITS: u32 = 4;
-const PIN_BITS: u32 = 16;
-pub(super) const PIN_LIMIT: u32 = (1 << PIN_BITS) - 1;
-/// One pin, as added to a cell.
+const WHO_BITS: u32 = 16;
+/// Pins a cell can count among threads.
+pub(super) const PIN_LIMIT: u16 = u16::MAX;
+/// One pin, as added to a cell among threads.
 pub(super) const ONE_PIN: u64 = 1 << STATE_BITS;
 
 /// Who may touch a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Nobody; no block starts here. Zeroed memory is free.
     Free,
-    /// One `ArenaBox`, which may write.
+    /// One `ArenaBox`, which may write. `who` is its participant.
     Owned,
-    /// A ring or a manifest slot; nobody reads or writes.
+    /// A ring or a manifest slot; nobody reads or writes. `who` is the [`Carrier`].
     InFlight,
-    /// Nobody owns it and anybody may pin it to read.
+    /// Nobody owns it and anybody may pin it to read. `who` is the pins: among threads their count, otherwise a set of
+    /// participants.
     Detached,
+    /// No participant that keeps to the protocol writes this.
+    Corrupt,
 }
 
-/// The cell `{ generation: 44, pins: 16, state: 4 }`, unpacked.
+/// What carries a block that is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell {
-    pub(super) generation: u64,
-    pub(super) pins: u32,
-    pub(super) state: State,
+pub(crate) enum Carrier {
+    Inbox,
+    Outbox,
+    /// Manifest slot 0 to 14.
+    Slot(u8),
+}
+
+impl Carrier {
+    const FIRST_SLOT: u16 = 0x10;
+
+    pub(crate) const fn who(self) -> u16 {
+        match self {
+            Self::Inbox => 1,
+            Self::Outbox => 2,
+            Self::Slot(index) => Self::FIRST_SLOT + index as u16,
+        }
+    }
+}
+
+/// The cell `{ generation: 44, who: 16, state: 4 }`, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) generation: u64,
+    pub(crate) who: u16,
+    pub(crate) state: State,
 }
 
 impl Cell {
-    pub(super) const fn new(generation: u64, state: State) -> Self {
-        Self { generation, pins: 0, state }
+    pub(crate) const fn free(generation: u64) -> Self {
+        Self { generation, who: 0, state: State::Free }
     }
 
-    pub(super) const fn to_bits(self) -> u64 {
-        self.generation << (STATE_BITS + PIN_BITS) | (self.pins as u64) << STATE_BITS | self.state as u64
+    pub(crate) const fn owned(generation: u64, participant: u8) -> Self {
+        Self { generation, who: participant as u16, state: State::Owned }
     }
 
-    pub(super) fn from_bits(bits: u64) -> Self {
+    pub(crate) const fn in_flight(generation: u64, carrier: Carrier) -> Self {
+        Self { generation, who: carrier.who(), state: State::InFlight }
+    }
+
+    pub(crate) const fn detached(generation: u64) -> Self {
+        Self { generation, who: 0, state: State::Detached }
+    }
+
+    pub(crate) const fn to_bits(self) -> u64 {
+        let state = match self.state {
+            State::Free => 0,
+            State::Owned => 1,
+            State::InFlight => 2,
+            State::Detached => 3,
+            State::Corrupt => 0xF,
+        };
+        self.generation << (STATE_BITS + WHO_BITS) | (self.who as u64) << STATE_BITS | state
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
         let state = match bits & 0xF {
+            0 => State::Free,
             1 => State::Owned,
             2 => State::InFlight,
             3 => State::Detached,
-            _ => State::Free,
+            _ => State::Corrupt,
         };
-        let pins = u32::try_from(bits >> STATE_BITS & u64::from(PIN_LIMIT)).unwrap_or(PIN_LIMIT);
-        Self { generation: bits >> (STATE_BITS + PIN_BITS), pins, state }
+        let who = u16::try_from(bits >> STATE_BITS & u64::from(u16::MAX)).unwrap_or(0);
+        Self { generation: bits >> (STATE_BITS + WHO_BITS), who, state }
     }
 
-    /// The generation after this one.
-    pub(super) const fn next_generation(self) -> u64 {
-        (self.generation + 1) & GENERATION_MASK
+    /// The cell after this block was freed.
+    pub(crate) const fn freed(self) -> Self {
+        Self::free((self.generation + 1) & GENERATION_MASK)
     }
 }

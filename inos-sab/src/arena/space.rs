@@ -210,7 +210,7 @@ impl<'a> Space<'a> {
     fn occupy(&self, granule: u32) -> bool {
         let word = self.cell(granule);
         let old = Cell::from_bits(word.load(Ordering::Relaxed));
-        let new = Cell::new(old.generation, State::Owned);
+        let new = Cell::owned(old.generation, self.shared.me);
         old.state == State::Free
             && word.compare_exchange(old.to_bits(), new.to_bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }

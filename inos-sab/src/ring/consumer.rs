@@ -149,7 +149,7 @@ impl<T: Trust> Consumer<T> {
         // - the payload lies between the released head and the tail, as its header does.
         unsafe { shared.read::<T>(offset, &mut bits) };
         let handle = Handle::from_bits(u64::from_le_bytes(bits));
-        let object = handle.and_then(|handle| self.arena.land(handle).ok());
+        let object = handle.and_then(|handle| self.arena.land(handle, self.ring.part().carrier()).ok());
         let object = object.expect("a block in a ring stays in flight until its frame is taken");
         take(Frame::Object { kind: header.kind, object })
     }

@@ -226,7 +226,7 @@ impl<T: Trust> Producer<T> {
             Ok(room) => room,
             Err(reason) => return Err(Rejected { value: object, reason }),
         };
-        let handle = object.into_flight();
+        let handle = object.into_flight(self.ring.part().carrier());
         self.write(self.payload_position(room), &handle.to_bits().to_le_bytes());
         self.seal(room, kind, FLAG_OBJECT);
         Ok(())
