@@ -51,6 +51,68 @@ pub enum RegionError {
         /// Bytes asked of the allocator.
         bytes: u32,
     },
+    /// The memory ends before the layout does. Nothing was touched.
+    #[error("region of {found} bytes is shorter than its layout's {needed}")]
+    TooShort {
+        /// Bytes there are.
+        found: u64,
+        /// Bytes the layout takes.
+        needed: u64,
+    },
+    /// Raw memory has to start on a pair of cache lines: the caller's fault. Nothing was touched.
+    #[error("the region's start is not a multiple of {align}")]
+    Misaligned {
+        /// What it has to be a multiple of.
+        align: u32,
+    },
+    /// Nobody has made a region here, or its maker is still at it. Nothing was touched; look again a little later.
+    #[error("no region here, or not yet")]
+    NotReady,
+    /// The region was declared unusable by one of its participants.
+    #[error("the region is poisoned")]
+    Poisoned,
+    /// It is a region of another layout, another version, or none at all. Nothing was touched.
+    #[error("{word} of the region is {found:#x} instead of {expected:#x}")]
+    Mismatch {
+        /// Which word of the superblock.
+        word: &'static str,
+        /// What it says.
+        found: u64,
+        /// What the layout asks for.
+        expected: u64,
+    },
+    /// A byte that belongs to nobody is not zero: other software writes here. Nothing was touched.
+    #[error("unassigned word at {offset:#x} is not zero")]
+    Unassigned {
+        /// Where, from the base.
+        offset: u32,
+    },
+    /// Peers that are not trusted could cut the file short under us: only a sealed memory file will do.
+    #[error("the file can be resized by peers: it lacks the seals against shrinking, growing and unsealing")]
+    Unsealed,
+    /// All sixteen places of participants are taken. Nothing changed; one of them has to leave, or to be recovered.
+    #[error("all {places} places of participants are taken")]
+    Crowded {
+        /// How many there are.
+        places: u32,
+    },
+    /// The process was forked after it attached: the child has to attach for itself.
+    #[error("process {pid} attached to the region, not this one")]
+    Forked {
+        /// The process that attached.
+        pid: u32,
+    },
+    /// No death of a peer can be proved on this kind of memory, and without proof nothing is taken from anybody.
+    #[error("raw memory has no proof of death")]
+    NoProof,
+    /// The operating system refused a call.
+    #[error("{call} failed with errno {errno}")]
+    System {
+        /// Name of the call.
+        call: &'static str,
+        /// Number of the error.
+        errno: i32,
+    },
     /// Another producer or consumer holds this end of the ring. Nothing changed; drop the other one first.
     #[error("this end of the ring is held")]
     RoleHeld,

@@ -1,6 +1,10 @@
 //! Where everything is: one table of offsets, proved at compile time.
 
+mod export;
+pub(crate) mod table;
+
 use crate::error::LayoutError;
+use alloc::vec::Vec;
 
 /// Bytes of the smallest arena object; offsets of blocks are multiples of it.
 pub const GRANULE_BYTES: u32 = 256;
@@ -67,9 +71,12 @@ impl Watermarks {
 
 const SECTIONS: usize = 16;
 const SWITCHBOARD: usize = 1;
+const SUPERBLOCK: usize = 2;
 const SLEEPERS: usize = 3;
 const INBOX_CURSORS: usize = 4;
 const OUTBOX_CURSORS: usize = 5;
+const PARTICIPANTS: usize = 7;
+const UNASSIGNED: usize = 12;
 const INBOX: usize = 13;
 const OUTBOX: usize = 14;
 const ARENA: usize = 15;
@@ -101,6 +108,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Version of the format, in the superblock.
+    pub(crate) const FORMAT: u32 = 1;
+    /// The only mode a ring has: one writer, one ring.
+    pub(crate) const MODE_ONE_RING: u32 = 1;
+
     /// The layout of 48 MiB that every participant of a mesh node shares.
     pub const STANDARD: Self = Self::build(0x0100_0000, 0x0004_0000, 1 << 19, 32_178_176, 1 << 16);
 
@@ -199,6 +211,34 @@ impl Layout {
     #[must_use]
     pub const fn switchboard(&self) -> Section {
         self.sections[SWITCHBOARD]
+    }
+
+    /// What the region is.
+    #[must_use]
+    pub const fn superblock(&self) -> Section {
+        self.sections[SUPERBLOCK]
+    }
+
+    /// Records of the participants between processes.
+    #[must_use]
+    pub const fn participants(&self) -> Section {
+        self.sections[PARTICIPANTS]
+    }
+
+    /// Bytes that belong to nobody and are zero.
+    #[must_use]
+    pub const fn unassigned(&self) -> Section {
+        self.sections[UNASSIGNED]
+    }
+
+    /// A number that differs between layouts: XXH3 (64 bits) of the format's version, the mode of the rings, the chunk
+    /// size and each section's offset and length, as little-endian `u32`s. It stands in the superblock.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let numbers = [Self::FORMAT, Self::MODE_ONE_RING, self.chunk_bytes];
+        let sections = self.sections.iter().flat_map(|section| [section.offset, section.len]);
+        let bytes: Vec<u8> = numbers.into_iter().chain(sections).flat_map(u32::to_le_bytes).collect();
+        xxhash_rust::xxh3::xxh3_64(&bytes)
     }
 
     /// Counts of those who sleep on the switchboard's words.

@@ -96,6 +96,9 @@
 //! "MCRingBuffer" (IPDPS 2010). State in one word and derived bitmaps: Wrenger et al., "LLFree" (USENIX ATC 2023).
 #![no_std]
 
+#[cfg(target_endian = "big")]
+compile_error!("the words of a region are little-endian, and so is every machine that shares one");
+
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
@@ -105,6 +108,8 @@ mod error;
 mod flow;
 mod layout;
 mod memory;
+mod participant;
+mod recovery;
 mod region;
 mod ring;
 mod switchboard;
@@ -118,7 +123,11 @@ pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section,
 
 pub use region::Region;
 
-pub use trust::{Cooperative, Crash, Hostile, Threads, Trust};
+pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
+
+pub use participant::{Liveness, Peer, PeerId};
+
+pub use recovery::Recovery;
 
 pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
 

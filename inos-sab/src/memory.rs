@@ -4,14 +4,16 @@
 //! reached both ways, and the accessors of words are safe to call.
 
 #[cfg(not(inos_loom))]
-mod heap;
+mod backing;
 #[cfg(inos_loom)]
 mod model;
-
 #[cfg(not(inos_loom))]
-pub(crate) use heap::Memory;
+mod native;
+
 #[cfg(inos_loom)]
 pub(crate) use model::Memory;
+#[cfg(not(inos_loom))]
+pub(crate) use native::Memory;
 
 use crate::layout::Layout;
 
@@ -35,6 +37,12 @@ impl Map {
             payloads: layout.arena_data(),
             end: layout.end(),
         }
+    }
+
+    /// Bytes that exist.
+    #[cfg(not(inos_loom))]
+    const fn len(&self) -> u32 {
+        self.end - self.start
     }
 
     const fn is_word(&self, offset: u32, bytes: u32) -> bool {

@@ -1,57 +1,26 @@
 //! One block of memory with everything in it.
 
+#[cfg(all(not(inos_loom), feature = "std", target_os = "linux"))]
+mod file;
+#[cfg(not(inos_loom))]
+mod raw;
+mod shared;
+mod superblock;
+
+pub(crate) use shared::Shared;
+
 use crate::arena::Arena;
 use crate::error::RegionError;
 use crate::flow::FlowControl;
 use crate::layout::Layout;
 use crate::memory::Memory;
+use crate::participant::{Participant, PeerId};
 use crate::ring::{Consumer, Part, Producer, RingRef};
 use crate::switchboard::{State, Switchboard};
-use crate::sync::Ordering;
-use crate::trust::sealed::Sealed;
 use crate::trust::{Level, Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-
-/// What a region owns. Rings and slots hold handles, never references to this, so the last clone frees it all.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) memory: Memory,
-    pub(crate) layout: Layout,
-    /// Which participant this is: 0 to 15. Threads are one participant.
-    pub(crate) me: u8,
-}
-
-impl Shared {
-    /// Copies `source` to the payload bytes at `offset`.
-    ///
-    /// # Safety
-    ///
-    /// - Unless `T` is `Hostile`: the caller owns the range; until the call ends nobody else reads or writes it.
-    pub(crate) unsafe fn write<T: Trust>(&self, offset: u32, source: &[u8]) {
-        match <T as Sealed>::LEVEL {
-            Level::Hostile => self.memory.write_words(offset, source),
-            // SAFETY:
-            // - the contract of this function.
-            Level::Threads | Level::Crash => unsafe { self.memory.write(offset, source) },
-        }
-    }
-
-    /// Copies from the payload bytes at `offset` to `target`.
-    ///
-    /// # Safety
-    ///
-    /// - Unless `T` is `Hostile`: nobody writes the range until the call ends.
-    pub(crate) unsafe fn read<T: Trust>(&self, offset: u32, target: &mut [u8]) {
-        match <T as Sealed>::LEVEL {
-            Level::Hostile => self.memory.read_words(offset, target),
-            // SAFETY:
-            // - the contract of this function.
-            Level::Threads | Level::Crash => unsafe { self.memory.read(offset, target) },
-        }
-    }
-}
 
 /// A region of shared memory. Clones are cheap and name the same memory; whatever is made from a region keeps it alive.
 ///
@@ -68,7 +37,7 @@ impl Shared {
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct Region<T: Trust> {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     trust: PhantomData<T>,
 }
 
@@ -80,16 +49,28 @@ impl Region<Threads> {
     ///
     /// [`RegionError::OutOfMemory`].
     pub fn heap(layout: &Layout) -> Result<Self, RegionError> {
-        let shared = Arc::new(Shared { memory: Memory::heap(layout)?, layout: *layout, me: 0 });
-        for part in [Part::inbox(layout), Part::outbox(layout)] {
-            part.initialise(&shared);
-        }
-        Switchboard::<Threads>::initialise(&shared);
-        Ok(Self { shared, trust: PhantomData })
+        let memory = Memory::heap(layout)?;
+        superblock::initialise(&memory, layout);
+        Ok(Self::from_shared(Shared::new(memory, *layout, Level::Threads, Participant::threads())))
     }
 }
 
 impl<T: Trust> Region<T> {
+    fn from_shared(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), trust: PhantomData }
+    }
+
+    /// This attachment's number among the participants. Threads are one participant, number 0.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        PeerId::new(self.shared.me)
+    }
+
+    /// Says that this participant makes progress, so that no other calls it stalled. Waits say it too.
+    pub fn beat(&self) {
+        self.shared.beat();
+    }
+
     /// The layout it was made with.
     #[must_use]
     pub fn layout(&self) -> &Layout {
@@ -100,8 +81,9 @@ impl<T: Trust> Region<T> {
     ///
     /// # Errors
     ///
-    /// [`RegionError::RoleHeld`] while another one lives.
+    /// [`RegionError::RoleHeld`] while another one lives; [`RegionError::Forked`] in a child of the process that attached.
     pub fn inbox_producer(&self) -> Result<Producer<T>, RegionError> {
+        self.shared.check_process()?;
         Producer::new(self.inbox(), self.arena())
     }
 
@@ -109,8 +91,9 @@ impl<T: Trust> Region<T> {
     ///
     /// # Errors
     ///
-    /// [`RegionError::RoleHeld`] while another one lives.
+    /// [`RegionError::RoleHeld`] while another one lives; [`RegionError::Forked`] in a child of the process that attached.
     pub fn inbox_consumer(&self) -> Result<Consumer<T>, RegionError> {
+        self.shared.check_process()?;
         Consumer::new(self.inbox(), self.arena())
     }
 
@@ -118,8 +101,9 @@ impl<T: Trust> Region<T> {
     ///
     /// # Errors
     ///
-    /// [`RegionError::RoleHeld`] while another one lives.
+    /// [`RegionError::RoleHeld`] while another one lives; [`RegionError::Forked`] in a child of the process that attached.
     pub fn outbox_producer(&self) -> Result<Producer<T>, RegionError> {
+        self.shared.check_process()?;
         Producer::new(self.outbox(), self.arena())
     }
 
@@ -127,8 +111,9 @@ impl<T: Trust> Region<T> {
     ///
     /// # Errors
     ///
-    /// [`RegionError::RoleHeld`] while another one lives.
+    /// [`RegionError::RoleHeld`] while another one lives; [`RegionError::Forked`] in a child of the process that attached.
     pub fn outbox_consumer(&self) -> Result<Consumer<T>, RegionError> {
+        self.shared.check_process()?;
         Consumer::new(self.outbox(), self.arena())
     }
 
@@ -167,7 +152,7 @@ impl<T: Trust> Region<T> {
     /// The state word.
     #[must_use]
     pub fn state(&self) -> State {
-        State::from_word(self.shared.memory.u32(self.shared.layout.switchboard().offset + 0x0C).load(Ordering::Acquire))
+        superblock::state(&self.shared.memory, &self.shared.layout)
     }
 }
 

@@ -10,7 +10,8 @@ pub use producer::{Batch, Claim, Producer};
 
 use crate::arena::Carrier;
 use crate::error::RegionError;
-use crate::layout::{FRAME_HEADER_BYTES, Layout, Watermarks};
+use crate::layout::{FRAME_HEADER_BYTES, Layout, Watermarks, table};
+use crate::memory::Memory;
 use crate::region::Shared;
 use crate::sync::bell::{Bell, Fenced};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -65,23 +66,6 @@ impl Part {
         Self { carrier: Carrier::Outbox, cursors, data: data.offset, bytes: data.len }
     }
 
-    /// Writes what a zeroed ring lacks. Nobody else knows the region yet.
-    pub(crate) fn initialise(self, shared: &Shared) {
-        let layout = &shared.layout;
-        let Watermarks { high_bytes, low_bytes, high_count, low_count } = layout.watermarks();
-        for (at, mark) in [
-            (at::HIGH_BYTES, high_bytes),
-            (at::LOW_BYTES, low_bytes),
-            (at::HIGH_COUNT, high_count),
-            (at::LOW_COUNT, low_count),
-        ] {
-            shared.memory.u32(self.cursors + at).store(mark, Ordering::Relaxed);
-        }
-        for at in [at::TAIL, at::PRODUCED, at::HEAD, at::CONSUMED] {
-            shared.memory.u64(self.cursors + at).store(layout.start(), Ordering::Relaxed);
-        }
-    }
-
     /// Offset of the byte a position falls on.
     fn offset_of(self, position: u64) -> u32 {
         self.data + self.index_of(position)
@@ -116,6 +100,25 @@ impl Part {
 /// Bytes of a frame with `len` bytes of payload. `len` is at most an eighth of the ring.
 const fn frame_bytes(len: u32) -> u32 {
     FRAME_HEADER_BYTES + len.next_multiple_of(FRAME_HEADER_BYTES)
+}
+
+/// Writes what zeroed rings lack. Nobody else knows the region yet.
+pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
+    let Watermarks { high_bytes, low_bytes, high_count, low_count } = layout.watermarks();
+    for cursors in [layout.inbox_cursors().offset, layout.outbox_cursors().offset] {
+        for (at, value) in [
+            (at::HIGH_BYTES, high_bytes),
+            (at::LOW_BYTES, low_bytes),
+            (at::HIGH_COUNT, high_count),
+            (at::LOW_COUNT, low_count),
+            (table::MODE.offset, Layout::MODE_ONE_RING),
+        ] {
+            memory.u32(cursors + at).store(value, Ordering::Relaxed);
+        }
+        for at in [at::TAIL, at::PRODUCED, at::HEAD, at::CONSUMED] {
+            memory.u64(cursors + at).store(layout.start(), Ordering::Relaxed);
+        }
+    }
 }
 
 /// One ring of one region, with its words by name.

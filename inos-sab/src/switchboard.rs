@@ -2,7 +2,8 @@
 
 use crate::arena::{Arena, ArenaBox, Carrier, Handle};
 use crate::error::{PushError, Rejected};
-use crate::layout::SLOT_COUNT;
+use crate::layout::{Layout, SLOT_COUNT};
+use crate::memory::Memory;
 use crate::region::Shared;
 use crate::ring::Kind;
 use crate::sync::bell::{Bell, Fenced, Wake};
@@ -12,7 +13,6 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-const STATE: u32 = 0x0C;
 const SLOTS: u32 = 0x10;
 const SLOT_BYTES: u32 = 16;
 /// The epoch within a slot; the owner word after it is 0 among threads.
@@ -57,7 +57,7 @@ pub enum State {
 }
 
 impl State {
-    const READY: u32 = 1;
+    pub(crate) const READY: u32 = 1;
 
     pub(crate) fn from_word(word: u32) -> Self {
         match word {
@@ -91,6 +91,19 @@ impl Slot {
 
     fn offset(self) -> u32 {
         SLOTS + u32::from(self.0) * SLOT_BYTES
+    }
+}
+
+/// Sets epochs to the layout's start. Nobody else knows the region yet.
+pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
+    let base = layout.switchboard().offset;
+    // The low half is what a counter of 32 bits would show by then.
+    let start = u32::try_from(layout.start() & u64::from(u32::MAX)).unwrap_or(0);
+    for event in Event::ALL {
+        memory.u32(base + event.index() * 4).store(start, Ordering::Relaxed);
+    }
+    for slot in 0..SLOT_COUNT {
+        memory.u32(base + SLOTS + slot * SLOT_BYTES + SLOT_EPOCH).store(start, Ordering::Relaxed);
     }
 }
 
@@ -128,20 +141,6 @@ pub struct Switchboard<T: Trust = Threads> {
 impl<T: Trust> Switchboard<T> {
     pub(crate) fn new(shared: Arc<Shared>, arena: Arena<T>) -> Self {
         Self { shared, arena }
-    }
-
-    /// Sets epochs to the layout's start and the state to ready. Nobody else knows the region yet.
-    pub(crate) fn initialise(shared: &Shared) {
-        let base = shared.layout.switchboard().offset;
-        // The low half is what a counter of 32 bits would show by then.
-        let start = u32::try_from(shared.layout.start() & u64::from(u32::MAX)).unwrap_or(0);
-        for event in Event::ALL {
-            shared.memory.u32(base + event.index() * 4).store(start, Ordering::Relaxed);
-        }
-        for slot in 0..SLOT_COUNT {
-            shared.memory.u32(base + SLOTS + slot * SLOT_BYTES + SLOT_EPOCH).store(start, Ordering::Relaxed);
-        }
-        shared.memory.u32(base + STATE).store(State::READY, Ordering::Release);
     }
 
     /// Puts a block into a slot in one atomic step and wakes those who listen to the slot. Returns the block that was

@@ -36,6 +36,9 @@ pub trait Trust: sealed::Sealed + fmt::Debug + Send + Sync + 'static {}
 /// exist.
 pub trait Cooperative: Trust {}
 
+/// Levels at which a region can be mapped into several processes.
+pub trait Mappable: Trust {}
+
 /// Threads of one program: all of them run this crate's code, and none dies alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads;
@@ -63,3 +66,5 @@ impl Trust for Crash {}
 impl Trust for Hostile {}
 impl Cooperative for Threads {}
 impl Cooperative for Crash {}
+impl Mappable for Crash {}
+impl Mappable for Hostile {}

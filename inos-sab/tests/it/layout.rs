@@ -15,6 +15,34 @@ fn standard_offsets_are_those_of_the_document() {
     assert_eq!(Layout::STANDARD.max_block_len(), 30_212_096);
 }
 
+/// `cargo run -p inos-sab --example layout` writes these files.
+#[test]
+fn other_languages_have_the_same_table() {
+    assert_eq!(Layout::STANDARD.to_json(), include_str!("../../js/layout.json"));
+    assert_eq!(Layout::STANDARD.to_typescript(), include_str!("../../js/layout.d.ts"));
+}
+
+/// Each word of the generated table stands in the document with its offset.
+#[test]
+fn words_are_those_of_the_document() {
+    let document = include_str!("../../docs/layout.md");
+    let json = Layout::STANDARD.to_json();
+    let words = json.split_once("\"words\": {").expect("a section of words").1;
+    let mut count = 0;
+    for line in words.lines().filter(|line| line.contains("\"part\"")) {
+        let name = line.split('"').nth(1).expect("a name");
+        let number = |key: &str| -> u32 {
+            let rest = line.split_once(&format!("\"{key}\": ")).expect("a key").1;
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next().expect("a number");
+            digits.parse().expect("a number")
+        };
+        let row = format!("| `{name}` | +0x{:03X} | u{} |", number("offset"), number("bytes") * 8);
+        assert!(document.contains(&row), "docs/layout.md has no row {row}");
+        count += 1;
+    }
+    assert!(count > 20);
+}
+
 #[test]
 fn every_legal_size_keeps_the_laws() {
     for ring in 6..=19 {

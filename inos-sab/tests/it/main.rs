@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod arena;
 mod layout;
+mod region;
 mod ring;
 mod switchboard;
 #[cfg(not(target_arch = "wasm32"))]

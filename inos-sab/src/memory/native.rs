@@ -1,26 +1,29 @@
-//! Memory from the process's own allocator.
+//! The bytes themselves, whoever provides them.
 
 use super::Map;
+use super::backing::Backing;
 use crate::error::RegionError;
 use crate::layout::Layout;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use alloc::alloc::{alloc_zeroed, dealloc};
 use core::ptr::NonNull;
 
 /// Cursors of different writers are 128 bytes apart, so the start has to be at a multiple of it.
-const ALIGN: usize = 128;
+pub(super) const ALIGN: usize = 128;
 
-/// Zeroed bytes from the allocator. The first section of the layout is not allocated: offset `map.start` is at `base`.
+/// The bytes of a region from the switchboard on: offset `map.start` is at `base`.
 #[derive(Debug)]
 pub(crate) struct Memory {
     base: NonNull<u8>,
     map: Map,
-    block: NonNull<u8>,
-    request: core::alloc::Layout,
+    #[cfg_attr(
+        not(all(feature = "std", target_os = "linux")),
+        expect(dead_code, reason = "it only has to live as long as the memory")
+    )]
+    backing: Backing,
 }
 
 // SAFETY:
-// - `base` and `block` point into one allocation that this value alone owns and frees;
+// - `base` points into memory that `backing` keeps (or the caller of `raw` has promised to keep);
 // - nothing about it depends on the thread that made it.
 unsafe impl Send for Memory {}
 // SAFETY:
@@ -29,22 +32,42 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
+    /// Zeroed bytes from the allocator.
     pub(crate) fn heap(layout: &Layout) -> Result<Self, RegionError> {
         let map = Map::new(layout);
-        let bytes = map.end - map.start;
-        let error = RegionError::OutOfMemory { bytes };
-        // Aligned by hand: allocators hand out fresh zero pages untouched for small alignments only, and clear 32 MiB
-        // for larger ones.
-        let size = (bytes as usize).checked_add(ALIGN).ok_or(error)?;
-        let request = core::alloc::Layout::from_size_align(size, 16).map_err(|_| error)?;
-        // SAFETY:
-        // - `request` has a size of at least `ALIGN`, so it is not zero.
-        let block = NonNull::new(unsafe { alloc_zeroed(request) }).ok_or(error)?;
-        let skip = block.as_ptr().align_offset(ALIGN).min(ALIGN);
-        // SAFETY:
-        // - `skip <= ALIGN`, and the allocation has `bytes + ALIGN` bytes.
-        let base = unsafe { block.add(skip) };
-        Ok(Self { base, map, block, request })
+        let (backing, base) = Backing::heap(map.len())?;
+        Ok(Self { base, map, backing })
+    }
+
+    /// Bytes of a file from its offset `map.start` on.
+    #[cfg(all(feature = "std", target_os = "linux"))]
+    pub(crate) fn mapped(layout: &Layout, file: std::os::fd::OwnedFd) -> Result<Self, RegionError> {
+        let map = Map::new(layout);
+        let (backing, base) = Backing::mapped(file, map.start, map.len())?;
+        Ok(Self { base, map, backing })
+    }
+
+    /// Bytes that the caller provides.
+    ///
+    /// # Safety
+    ///
+    /// - `start` is valid for reads and writes of the layout's bytes behind its first section, for as long as this
+    ///   value lives, and they are reached by nobody except through regions of this layout.
+    pub(crate) unsafe fn raw(layout: &Layout, start: NonNull<u8>, len: usize) -> Result<Self, RegionError> {
+        let map = Map::new(layout);
+        if !start.as_ptr().addr().is_multiple_of(ALIGN) {
+            return Err(RegionError::Misaligned { align: 128 });
+        }
+        if (len as u64) < u64::from(map.len()) {
+            return Err(RegionError::TooShort { found: len as u64, needed: u64::from(map.len()) });
+        }
+        Ok(Self { base: start, map, backing: Backing::Raw })
+    }
+
+    /// The file behind the bytes, if there is one.
+    #[cfg(all(feature = "std", target_os = "linux"))]
+    pub(crate) fn file(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.backing.file()
     }
 
     /// The address of `offset`, which the caller has checked against the map.
@@ -52,7 +75,7 @@ impl Memory {
         debug_assert!(self.map.start <= offset && offset <= self.map.end, "offset {offset} is in the region");
         let index = (offset - self.map.start) as usize;
         // SAFETY:
-        // - every caller has checked that `offset` is within `start..=end`, which the allocation covers from `base`.
+        // - every caller has checked that `offset` is within `start..=end`, which the memory covers from `base`.
         unsafe { self.base.as_ptr().add(index) }
     }
 
@@ -60,7 +83,7 @@ impl Memory {
     pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
         assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
         // SAFETY:
-        // - valid and aligned to 4 (`ALIGN`, `is_word`): in the zeroed allocation, which outlives the borrow of `self`;
+        // - valid and aligned to 4 (`ALIGN`, `is_word`): in initialised memory, which outlives the borrow of `self`;
         // - only ever reached as an atomic of this width: the module that owns its section fixes it, and the model
         //   build checks every access.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
@@ -70,7 +93,7 @@ impl Memory {
     pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
         assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
         // SAFETY:
-        // - valid and aligned to 8 (`ALIGN`, `is_word`): in the zeroed allocation, which outlives the borrow of `self`;
+        // - valid and aligned to 8 (`ALIGN`, `is_word`): in initialised memory, which outlives the borrow of `self`;
         // - only ever reached as an atomic of this width: the module that owns its section fixes it, and the model
         //   build checks every access.
         unsafe { AtomicU64::from_ptr(self.at(offset).cast()) }
@@ -84,7 +107,7 @@ impl Memory {
     pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
         assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
         // SAFETY:
-        // - the target is in the allocation (checked above) and the caller's alone (contract);
+        // - the target is in the memory (checked above) and the caller's alone (contract);
         // - `source` is a live reference to other bytes: it cannot overlap what the caller owns exclusively.
         unsafe { core::ptr::copy_nonoverlapping(source.as_ptr(), self.at(offset), source.len()) }
     }
@@ -97,7 +120,7 @@ impl Memory {
     pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
         assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
         // SAFETY:
-        // - the source is in the allocation (checked above), initialised, and not written meanwhile (contract);
+        // - the source is in the memory (checked above), initialised, and not written meanwhile (contract);
         // - `target` is an exclusive reference, so it does not overlap.
         unsafe { core::ptr::copy_nonoverlapping(self.at(offset), target.as_mut_ptr(), target.len()) }
     }
@@ -170,8 +193,8 @@ impl Memory {
     pub(crate) unsafe fn slice(&self, offset: u32, len: u32) -> &[u8] {
         assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
         // SAFETY:
-        // - in the allocation (checked above), initialised, not written meanwhile (contract), and `u8` has no alignment;
-        // - the allocation outlives `self`'s borrow.
+        // - in the memory (checked above), initialised, not written meanwhile (contract), and `u8` has no alignment;
+        // - the memory outlives `self`'s borrow.
         unsafe { core::slice::from_raw_parts(self.at(offset), len as usize) }
     }
 
@@ -184,20 +207,12 @@ impl Memory {
     pub(crate) unsafe fn slice_mut(&self, offset: u32, len: u32) -> &mut [u8] {
         assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
         // SAFETY:
-        // - in the allocation (checked above), initialised, the caller's alone (contract), and `u8` has no alignment;
-        // - the allocation outlives `self`'s borrow.
+        // - in the memory (checked above), initialised, the caller's alone (contract), and `u8` has no alignment;
+        // - the memory outlives `self`'s borrow.
         unsafe { core::slice::from_raw_parts_mut(self.at(offset), len as usize) }
     }
 
     fn is_plain(&self, offset: u32, len: usize) -> bool {
         u32::try_from(len).is_ok_and(|len| self.map.is_plain(offset, len))
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY:
-        // - `block` came from `alloc_zeroed(request)` and is freed once, here.
-        unsafe { dealloc(self.block.as_ptr(), self.request) }
     }
 }

@@ -1,0 +1,231 @@
+//! Goal: a region is made and attached to over every kind of memory, what does not fit is refused before anything is
+//! touched, and participants are told apart, dead or alive.
+//!
+//! Method: two attachments in one process are two participants with two mappings, as two processes have. Files are cut,
+//! words of the superblock are changed, seals are left out. Memory is also raw, with other bytes around it.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::ptr::NonNull;
+use inos_sab::{Crash, Hostile, Layout, Region, RegionError, State, Threads, Trust};
+
+fn small() -> Layout {
+    Layout::compact(1 << 10, 1 << 20, 1 << 16).expect("a legal layout")
+}
+
+/// Zeroed memory that starts at a multiple of 128, of which the region gets all but the first and last 128 bytes.
+struct Raw {
+    words: Vec<[u64; 16]>,
+    skip: usize,
+    len: usize,
+}
+
+impl Raw {
+    fn new(layout: &Layout) -> Self {
+        let len = (layout.end() - layout.switchboard().offset) as usize;
+        let words = vec![[0_u64; 16]; len / 128 + 4];
+        let skip = words.as_ptr().cast::<u8>().align_offset(128) + 128;
+        Self { words, skip, len }
+    }
+
+    fn start(&mut self) -> NonNull<u8> {
+        NonNull::new(self.words.as_mut_ptr().cast::<u8>().wrapping_add(self.skip)).expect("not null")
+    }
+
+    fn set(&mut self, offset: u32, value: u8) {
+        // SAFETY:
+        // - within the vector; no region is in use meanwhile.
+        unsafe { self.start().as_ptr().wrapping_add(offset as usize).write(value) };
+    }
+}
+
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the memory outlives each use, and one thread uses it")]
+fn raw<T: Trust>(memory: &mut Raw, layout: &Layout) -> Result<(Region<T>, Region<T>), RegionError> {
+    let (start, len) = (memory.start(), memory.len);
+    let first = unsafe { Region::<T>::create_raw(start, len, layout) }?;
+    let second = unsafe { Region::<T>::attach_raw(start, len, layout) }?;
+    Ok((first, second))
+}
+
+#[test]
+fn raw_memory_is_shared_by_its_attachments() {
+    fn exchange<T: Trust>() {
+        let layout = small();
+        let mut memory = Raw::new(&layout);
+        let (one, two) = raw::<T>(&mut memory, &layout).expect("a region");
+        assert_eq!(one.state(), State::Ready);
+        let mut producer = one.inbox_producer().expect("free");
+        assert_eq!(two.inbox_producer().err(), Some(RegionError::RoleHeld));
+        let mut consumer = two.inbox_consumer().expect("free");
+        producer.try_push(1, b"hello").expect("room");
+        assert!(consumer.peek().is_some());
+    }
+    exchange::<Threads>();
+    exchange::<Crash>();
+    exchange::<Hostile>();
+}
+
+#[test]
+fn raw_memory_that_does_not_fit_is_refused() {
+    let layout = small();
+    let mut memory = Raw::new(&layout);
+    let (start, len) = (memory.start(), memory.len);
+    let create = |start: NonNull<u8>, len| {
+        // SAFETY:
+        // - within `memory`, which outlives the call, and is not used otherwise meanwhile.
+        unsafe { Region::<Crash>::create_raw(start, len, &layout) }.map(drop)
+    };
+    let attach = |layout: &Layout| {
+        // SAFETY:
+        // - as above.
+        unsafe { Region::<Crash>::attach_raw(start, len, layout) }.map(drop)
+    };
+    assert_eq!(attach(&layout), Err(RegionError::NotReady));
+    let needed = len as u64;
+    assert_eq!(create(start, len - 1), Err(RegionError::TooShort { found: needed - 1, needed }));
+    // SAFETY:
+    // - one byte further is within the memory.
+    let odd = unsafe { start.add(1) };
+    assert_eq!(create(odd, len), Err(RegionError::Misaligned { align: 128 }));
+    create(start, len).expect("a region");
+    attach(&layout).expect("attached");
+    let other = Layout::compact(1 << 9, 1 << 20, 1 << 16).expect("a legal layout");
+    assert!(matches!(attach(&other), Err(RegionError::Mismatch { .. } | RegionError::TooShort { .. })));
+    memory.set(layout.unassigned().offset + 9, 1);
+    assert_eq!(attach(&layout), Err(RegionError::Unassigned { offset: layout.unassigned().offset + 8 }));
+    memory.set(layout.unassigned().offset + 9, 0);
+    for (at, word) in [(0, "magic"), (8, "format"), (16, "layout hash"), (24, "region bytes")] {
+        let offset = layout.superblock().offset + at;
+        // SAFETY:
+        // - within the memory, which nobody uses meanwhile.
+        let before = unsafe { memory.start().as_ptr().wrapping_add(offset as usize).read() };
+        memory.set(offset, !before);
+        let error = attach(&layout);
+        assert!(matches!(error, Err(RegionError::Mismatch { word: named, .. }) if named == word), "{error:?}");
+        memory.set(offset, before);
+    }
+    memory.set(layout.switchboard().offset + 0x0C, 2);
+    assert_eq!(attach(&layout), Err(RegionError::Poisoned));
+}
+
+#[test]
+fn raw_memory_has_sixteen_places() {
+    let layout = small();
+    let mut memory = Raw::new(&layout);
+    let (one, two) = raw::<Hostile>(&mut memory, &layout).expect("a region");
+    let (start, len) = (memory.start(), memory.len);
+    let attach = || {
+        // SAFETY:
+        // - within `memory`, which outlives the regions.
+        unsafe { Region::<Hostile>::attach_raw(start, len, &layout) }
+    };
+    let others: Vec<_> = (2..16).map(|_| attach().expect("a place")).collect();
+    assert_eq!(attach().err(), Some(RegionError::Crowded { places: 16 }));
+    let mut ids: Vec<_> = others.iter().chain([&one, &two]).map(|region| region.id().index()).collect();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..16));
+    drop(two);
+    assert_eq!(attach().expect("a place").id().index(), 1);
+}
+
+#[cfg(target_os = "linux")]
+mod files {
+    use super::{Crash, Hostile, Layout, Region, RegionError, small};
+    use inos_sab::Liveness;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    fn again(fd: impl AsFd) -> OwnedFd {
+        fd.as_fd().try_clone_to_owned().expect("a descriptor")
+    }
+
+    #[test]
+    fn memory_files_are_shared() {
+        let layout = small();
+        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let two = Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout).expect("attached");
+        let mut producer = one.inbox_producer().expect("free");
+        let mut consumer = two.inbox_consumer().expect("free");
+        let mut block = one.arena().alloc(5000).expect("room");
+        block.as_mut_slice().fill(7);
+        producer.push_object(3, block).expect("room");
+        let taken = consumer.drain(9, |frame| {
+            let inos_sab::Frame::Object { object, .. } = frame else { panic!("an object was sent") };
+            assert!(object.as_slice().iter().all(|byte| *byte == 7));
+            inos_sab::Flow::Continue
+        });
+        assert_eq!(taken, 1);
+        assert_eq!((one.id().index(), two.id().index()), (0, 1));
+    }
+
+    #[test]
+    fn standard_layout_maps() {
+        let one = Region::<Hostile>::create_memfd(c"test", &Layout::STANDARD).expect("a region");
+        let file = again(one.backing_fd().expect("a file"));
+        let two = Region::<Hostile>::attach_fd(file, &Layout::STANDARD).expect("attached");
+        let mut block = one.arena().alloc(1 << 20).expect("room");
+        block.write_at(77, b"word by word").expect("in range");
+        let handle = block.into_handle();
+        let mut bytes = [0; 12];
+        two.arena().resolve(handle).expect("there").read_at(77, &mut bytes).expect("in range");
+        assert_eq!(&bytes, b"word by word");
+    }
+
+    #[test]
+    fn files_that_do_not_fit_are_refused() {
+        let layout = small();
+        let folder = std::env::temp_dir().join(format!("inos-sab-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("region");
+        let one = Region::<Crash>::create_file(&path, &layout).expect("a region");
+        assert!(matches!(
+            Region::<Crash>::create_file(&path, &layout).err(),
+            Some(RegionError::System { call: "linkat", .. })
+        ));
+        let two = Region::<Crash>::open_file(&path, &layout).expect("attached");
+        assert_eq!(two.peers().expect("peers").len(), 1);
+        let open = || std::fs::File::options().read(true).write(true).open(&path).expect("a file").into();
+        // A file can be cut short later: not for peers that may do so.
+        assert_eq!(Region::<Hostile>::attach_fd(open(), &layout).err(), Some(RegionError::Unsealed));
+        drop((one, two));
+        // What was in the file outlives its participants.
+        assert!(Region::<Crash>::open_file(&path, &layout).is_ok());
+        let needed = u64::from(layout.end());
+        std::fs::File::from(open()).set_len(needed - 1).expect("cut");
+        assert_eq!(
+            Region::<Crash>::open_file(&path, &layout).err(),
+            Some(RegionError::TooShort { found: needed - 1, needed })
+        );
+        std::fs::write(&path, vec![0; layout.end() as usize]).expect("zeros");
+        assert_eq!(Region::<Crash>::open_file(&path, &layout).err(), Some(RegionError::NotReady));
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn leaving_gives_the_place_back() {
+        let layout = small();
+        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let attach = || Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout);
+        let others: Vec<_> = (1..16).map(|_| attach().expect("a place")).collect();
+        assert_eq!(attach().err(), Some(RegionError::Crowded { places: 16 }));
+        assert_eq!(one.peers().expect("peers").len(), 15);
+        drop(others);
+        assert!(one.peers().expect("peers").is_empty());
+        assert_eq!(attach().expect("a place").id().index(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_move_is_stalled_and_keeps_everything() {
+        let layout = small();
+        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let two = Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout).expect("attached");
+        let _producer = two.inbox_producer().expect("free");
+        let liveness = || one.recover().expect("looked").peers[0].liveness;
+        two.beat();
+        assert_eq!(liveness(), Liveness::Alive);
+        assert_eq!(liveness(), Liveness::Stalled);
+        assert_eq!(one.inbox_producer().err(), Some(RegionError::RoleHeld));
+        two.beat();
+        assert_eq!(liveness(), Liveness::Alive);
+    }
+}
