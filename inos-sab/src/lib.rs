@@ -139,6 +139,10 @@ pub use switchboard::{Event, Listener, Slot, State, Switchboard};
 
 pub use sync::bell::Wake;
 
+#[cfg(all(feature = "fail-points", not(inos_loom)))]
+#[doc(hidden)]
+pub use sync::step::fail_points;
+
 pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};
 
 /// Runs the example of the README.

@@ -5,6 +5,7 @@
 //! fail.
 
 mod arena;
+mod die;
 mod ring;
 
 use crate::{Layout, Region, Threads};

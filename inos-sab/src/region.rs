@@ -141,6 +141,12 @@ impl<T: Trust> Region<T> {
         Switchboard::new(Arc::clone(&self.shared), self.arena())
     }
 
+    /// The memory, for models to look at.
+    #[cfg(all(test, inos_loom))]
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.shared.memory
+    }
+
     fn inbox(&self) -> RingRef {
         RingRef::new(Arc::clone(&self.shared), Part::inbox(&self.shared.layout))
     }

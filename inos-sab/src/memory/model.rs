@@ -3,8 +3,11 @@
 use super::Map;
 use crate::error::RegionError;
 use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES, GRANULE_META_BYTES, Layout, SLOT_COUNT};
+use crate::sync::die::{haunt, seen, step};
 use crate::sync::{AtomicU32, AtomicU64};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::cell::Cell;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
 
@@ -12,15 +15,37 @@ use loom::sync::{Condvar, Mutex};
 enum Word {
     U32(AtomicU32),
     U64(AtomicU64),
-    Plain(UnsafeCell<[u8; 8]>),
+    Plain(Plain),
+}
+
+/// The bytes are in `latest`, for those too who only look back; `access` has the checker see who reads and writes them.
+#[derive(Debug, Default)]
+struct Plain {
+    access: UnsafeCell<()>,
+    latest: Cell<[u8; 8]>,
+}
+
+impl Plain {
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
+    fn seen(&self, dead: bool) -> [u8; 8] {
+        let latest = self.latest.get();
+        if dead { seen(self.address(), u64::from_le_bytes(latest)).to_le_bytes() } else { latest }
+    }
 }
 
 #[derive(Debug)]
-pub(crate) struct Memory {
+struct Words {
     words: BTreeMap<u32, Word>,
     map: Map,
     futex: (Mutex<()>, Condvar),
 }
+
+/// A clone is another mapping of the same memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory(Arc<Words>);
 
 // SAFETY:
 // - the checker's cells are not `Sync` on their own; it reports any two accesses that are not ordered.
@@ -32,7 +57,7 @@ unsafe impl Sync for Memory {}
 impl Memory {
     pub(crate) fn heap(layout: &Layout) -> Result<Self, RegionError> {
         let mut memory =
-            Self { words: BTreeMap::new(), map: Map::new(layout), futex: (Mutex::new(()), Condvar::new()) };
+            Words { words: BTreeMap::new(), map: Map::new(layout), futex: (Mutex::new(()), Condvar::new()) };
         let board = layout.switchboard().offset;
         (0..4).for_each(|index| memory.add_u32(board + index * 4));
         for slot in 0..SLOT_COUNT {
@@ -55,45 +80,33 @@ impl Memory {
         (layout.inbox().offset..layout.outbox().end()).step_by(8).for_each(|at| memory.add_plain(at));
         // The models write the first eight bytes of a block.
         (layout.arena_data()..layout.end()).step_by(GRANULE_BYTES as usize).for_each(|at| memory.add_plain(at));
-        Ok(memory)
-    }
-
-    fn add_u32(&mut self, offset: u32) {
-        self.words.insert(offset, Word::U32(AtomicU32::new(0)));
-    }
-
-    fn add_u64(&mut self, offset: u32) {
-        self.words.insert(offset, Word::U64(AtomicU64::new(0)));
-    }
-
-    fn add_plain(&mut self, offset: u32) {
-        self.words.insert(offset, Word::Plain(UnsafeCell::new([0; 8])));
+        Ok(Self(Arc::new(memory)))
     }
 
     pub(crate) fn futex(&self) -> &(Mutex<()>, Condvar) {
-        &self.futex
+        &self.0.futex
     }
 
     pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
-        assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
-        match self.words.get(&offset) {
+        assert!(self.0.map.is_word(offset, 4), "offset {offset} is a 32-bit word");
+        match self.0.words.get(&offset) {
             Some(Word::U32(word)) => word,
             other => panic!("offset {offset} is used as u32 and is {other:?}"),
         }
     }
 
     pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
-        assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
-        match self.words.get(&offset) {
+        assert!(self.0.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
+        match self.0.words.get(&offset) {
             Some(Word::U64(word)) => word,
             other => panic!("offset {offset} is used as u64 and is {other:?}"),
         }
     }
 
-    fn plain(&self, offset: u32) -> &UnsafeCell<[u8; 8]> {
-        assert!(self.map.is_plain(offset, 8), "offset {offset} is payload");
-        match self.words.get(&offset) {
-            Some(Word::Plain(cell)) => cell,
+    fn plain(&self, offset: u32) -> &Plain {
+        assert!(self.0.map.is_plain(offset, 8), "offset {offset} is payload");
+        match self.0.words.get(&offset) {
+            Some(Word::Plain(plain)) => plain,
             other => panic!("offset {offset} is used as payload and is {other:?}"),
         }
     }
@@ -102,13 +115,17 @@ impl Memory {
     ///
     /// - Checked by the model: the caller owns the range.
     pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
+        let dead = step();
         for (index, byte) in (offset..).zip(source) {
-            self.plain(index & !7).with_mut(|cell| {
-                // SAFETY:
-                // - the checker has just recorded an exclusive access and panics if it is not.
-                let cell = unsafe { &mut *cell };
-                cell[(index & 7) as usize] = *byte;
-            });
+            let plain = self.plain(index & !7);
+            let mut bytes = plain.seen(dead);
+            bytes[(index & 7) as usize] = *byte;
+            if dead {
+                haunt(plain.address(), u64::from_le_bytes(bytes));
+            } else {
+                // The checker panics if this access is not ordered with another one.
+                plain.access.with_mut(|_| plain.latest.set(bytes));
+            }
         }
     }
 
@@ -116,13 +133,13 @@ impl Memory {
     ///
     /// - Checked by the model: nobody writes the range.
     pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
+        let dead = step();
         for (index, byte) in (offset..).zip(target) {
-            self.plain(index & !7).with(|cell| {
-                // SAFETY:
-                // - the checker has just recorded a shared access and panics if a write is not ordered with it.
-                let cell = unsafe { &*cell };
-                *byte = cell[(index & 7) as usize];
-            });
+            let plain = self.plain(index & !7);
+            if !dead {
+                plain.access.with(|_| ());
+            }
+            *byte = plain.seen(dead)[(index & 7) as usize];
         }
     }
 
@@ -136,5 +153,19 @@ impl Memory {
         // SAFETY:
         // - checked by the model, as in `read`.
         unsafe { self.read(offset, target) }
+    }
+}
+
+impl Words {
+    fn add_u32(&mut self, offset: u32) {
+        self.words.insert(offset, Word::U32(AtomicU32::new(0)));
+    }
+
+    fn add_u64(&mut self, offset: u32) {
+        self.words.insert(offset, Word::U64(AtomicU64::new(0)));
+    }
+
+    fn add_plain(&mut self, offset: u32) {
+        self.words.insert(offset, Word::Plain(Plain::default()));
     }
 }

@@ -4,6 +4,7 @@ use super::Map;
 use super::backing::Backing;
 use crate::error::RegionError;
 use crate::layout::Layout;
+use crate::sync::step::step;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use core::ptr::NonNull;
 
@@ -106,6 +107,7 @@ impl Memory {
     /// - The caller owns `offset..offset + source.len()`: until the call ends nobody else reads or writes it.
     pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
         assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
+        step();
         // SAFETY:
         // - the target is in the memory (checked above) and the caller's alone (contract);
         // - `source` is a live reference to other bytes: it cannot overlap what the caller owns exclusively.
@@ -119,6 +121,7 @@ impl Memory {
     /// - Nobody writes `offset..offset + target.len()` until the call ends.
     pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
         assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
+        step();
         // SAFETY:
         // - the source is in the memory (checked above), initialised, and not written meanwhile (contract);
         // - `target` is an exclusive reference, so it does not overlap.
@@ -192,6 +195,7 @@ impl Memory {
     /// - Nobody writes `offset..offset + len` while the slice lives.
     pub(crate) unsafe fn slice(&self, offset: u32, len: u32) -> &[u8] {
         assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
+        step();
         // SAFETY:
         // - in the memory (checked above), initialised, not written meanwhile (contract), and `u8` has no alignment;
         // - the memory outlives `self`'s borrow.
@@ -206,6 +210,7 @@ impl Memory {
     #[expect(clippy::mut_from_ref, reason = "exclusivity comes from the owner of the range, as the contract says")]
     pub(crate) unsafe fn slice_mut(&self, offset: u32, len: u32) -> &mut [u8] {
         assert!(self.map.is_plain(offset, len), "offset {offset} is payload");
+        step();
         // SAFETY:
         // - in the memory (checked above), initialised, the caller's alone (contract), and `u8` has no alignment;
         // - the memory outlives `self`'s borrow.

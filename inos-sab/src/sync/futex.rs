@@ -88,6 +88,9 @@ mod imp {
     /// The kernel's rule: compare and enqueue under one lock, and wake under the same lock. Never times out, so that a
     /// lost wake-up is a deadlock the model checker reports.
     pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, _timeout: Option<Duration>) -> Slept {
+        if crate::sync::die::is_dead() {
+            return Slept::Woken;
+        }
         let (lock, queue) = memory.futex();
         let mut guard = lock.lock().expect("no model panics while it holds the lock");
         while memory.u32(word).load(Ordering::Relaxed) == expected {
@@ -98,6 +101,9 @@ mod imp {
     }
 
     pub(crate) fn wake_all(memory: &Memory, _word: u32) {
+        if crate::sync::die::is_dead() {
+            return;
+        }
         let (lock, queue) = memory.futex();
         let guard = lock.lock().expect("no model panics while it holds the lock");
         queue.notify_all();
