@@ -126,7 +126,6 @@ pub use region::Region;
 pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
 
 pub use participant::{Liveness, Peer, PeerId};
-
 pub use recovery::Recovery;
 
 pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
@@ -138,9 +137,8 @@ pub use arena::{Arena, ArenaBox, ArenaRef, Handle};
 pub use switchboard::{Event, Listener, Slot, State, Switchboard};
 
 pub use sync::bell::Wake;
-
-#[cfg(all(feature = "fail-points", not(inos_loom)))]
 #[doc(hidden)]
+#[cfg(all(feature = "fail-points", not(inos_loom)))]
 pub use sync::step::fail_points;
 
 pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};

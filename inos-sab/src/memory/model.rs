@@ -2,7 +2,8 @@
 
 use super::Map;
 use crate::error::RegionError;
-use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES, GRANULE_META_BYTES, Layout, SLOT_COUNT};
+use crate::layout::table::{FIELDS, Field, PARTICIPANT_BYTES, Part};
+use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES, GRANULE_META_BYTES, Layout};
 use crate::sync::die::{haunt, seen, step};
 use crate::sync::{AtomicU32, AtomicU64};
 use alloc::collections::BTreeMap;
@@ -10,6 +11,9 @@ use alloc::sync::Arc;
 use core::cell::Cell;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
+
+/// Records of participants: models have few.
+const MODEL_PARTICIPANTS: u32 = 3;
 
 #[derive(Debug)]
 enum Word {
@@ -58,17 +62,23 @@ impl Memory {
     pub(crate) fn heap(layout: &Layout) -> Result<Self, RegionError> {
         let mut memory =
             Words { words: BTreeMap::new(), map: Map::new(layout), futex: (Mutex::new(()), Condvar::new()) };
-        let board = layout.switchboard().offset;
-        (0..4).for_each(|index| memory.add_u32(board + index * 4));
-        for slot in 0..SLOT_COUNT {
-            memory.add_u64(board + 0x10 + slot * 16);
-            memory.add_u32(board + 0x18 + slot * 16);
+        for field in FIELDS {
+            let records = 0..MODEL_PARTICIPANTS;
+            match field.part {
+                Part::Switchboard => memory.add(field, layout.switchboard().offset),
+                // Models attach nobody.
+                Part::Superblock => {}
+                Part::Sleepers => memory.add(field, layout.sleepers().offset),
+                Part::Cursors => {
+                    [layout.inbox_cursors(), layout.outbox_cursors()].map(|part| memory.add(field, part.offset));
+                }
+                Part::Participant => {
+                    records.for_each(|id| memory.add(field, layout.participants().offset + id * PARTICIPANT_BYTES))
+                }
+            }
         }
-        (0..4).for_each(|index| memory.add_u32(layout.sleepers().offset + index * 0x40));
         for cursors in [layout.inbox_cursors().offset, layout.outbox_cursors().offset] {
-            [0x00, 0x08, 0x80, 0x88].iter().for_each(|at| memory.add_u64(cursors + at));
-            [0x100, 0x104, 0x140, 0x144].iter().for_each(|at| memory.add_u32(cursors + at));
-            (0x180..0x19C).step_by(4).for_each(|at| memory.add_u32(cursors + at));
+            [0x08, 0x88].iter().for_each(|at| memory.add_u64(cursors + at));
         }
         let arena = layout.arena().offset;
         for chunk in 0..layout.chunk_count() {
@@ -157,6 +167,13 @@ impl Memory {
 }
 
 impl Words {
+    fn add(&mut self, field: &Field, base: u32) {
+        for index in 0..field.count {
+            let offset = base + field.offset + index * field.stride;
+            if field.width == 4 { self.add_u32(offset) } else { self.add_u64(offset) }
+        }
+    }
+
     fn add_u32(&mut self, offset: u32) {
         self.words.insert(offset, Word::U32(AtomicU32::new(0)));
     }
