@@ -7,9 +7,8 @@
 //! delivered exactly once and in order, every block has exactly one owner, no wake-up is lost, and what is freed comes
 //! back as one piece. The protocols are small enough for a model checker, and are checked by one.
 //!
-//! This crate does not talk to networks, start threads or read clocks; a wait's timeout is measured by the kernel. At
-//! present a region lives on the process's heap and is shared by threads that trust each other: there is no mapping
-//! into other processes and none into JavaScript, a ring has one writer, and there is no cache and no job runner.
+//! This crate does not talk to networks, start threads or read clocks; a wait's timeout is measured by the kernel. A ring
+//! has one writer, and there is no cache yet and nothing for JavaScript.
 //!
 //! # Overview
 //!
@@ -20,6 +19,7 @@
 //! - [`Arena`], [`ArenaBox`], [`ArenaRef`], [`Handle`]: blocks of any size; owned, pinned, named.
 //! - [`Switchboard`] and [`Listener`]: manifest slots and events.
 //! - [`Wake`]: how a wait ended.
+//! - [`ComputeJob`], [`JobRunner`], [`JobClient`]: requests in the inbox, results in the outbox.
 //!
 //! # The driving loop
 //!
@@ -88,11 +88,11 @@
 //! # Features
 //!
 //! `std` (default): waits put threads to sleep: on Linux by a futex, on other systems by naps of a millisecond. Without
-//! it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is nothing to take.
+//! it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is nothing to take. `lz4`: packed results.
 //!
 //! # References
 //!
-//! Formats: `docs/layout.md`. Pairing of every atomic: `docs/memory-model.md`. Cached cursors: Lee, Bu, Chandranmenon,
+//! Formats: `docs/layout.md`, `docs/jobs.md`. Pairing of every atomic: `docs/memory-model.md`. Cached cursors: Lee, Bu, Chandranmenon,
 //! "MCRingBuffer" (IPDPS 2010). State in one word and derived bitmaps: Wrenger et al., "LLFree" (USENIX ATC 2023).
 #![no_std]
 
@@ -106,6 +106,8 @@ extern crate std;
 mod arena;
 mod error;
 mod flow;
+#[cfg(not(inos_loom))]
+mod job;
 mod layout;
 mod memory;
 mod participant;
@@ -120,30 +122,25 @@ mod trust;
 mod models;
 
 pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section, Watermarks};
-
 pub use region::Region;
-
 pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
 
 pub use participant::{Liveness, Peer, PeerId};
 pub use recovery::Recovery;
 
-pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
-
-pub use flow::{FlowControl, Pressure};
-
 pub use arena::{Arena, ArenaBox, ArenaRef, Handle};
-
+pub use flow::{FlowControl, Pressure};
+pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
 pub use switchboard::{Event, Listener, Slot, State, Switchboard};
-
 pub use sync::bell::Wake;
+
+#[cfg(not(inos_loom))]
+pub use job::{
+    Answer, Completion, ComputeJob, Input, JobClient, JobError, JobId, JobOutput, JobRunner, JobRunnerError, Message,
+    Next, Ran, Request, UnpackError,
+};
 #[doc(hidden)]
 #[cfg(all(feature = "fail-points", not(inos_loom)))]
 pub use sync::step::fail_points;
 
 pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};
-
-/// Runs the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

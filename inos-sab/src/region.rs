@@ -173,3 +173,8 @@ impl<T: Trust> fmt::Debug for Region<T> {
         f.debug_struct("Region").field("state", &self.state()).field("end", &self.shared.layout.end()).finish()
     }
 }
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod arena;
+mod jobs;
 mod layout;
 mod region;
 mod ring;

@@ -1,0 +1,411 @@
+//! From inbox to outbox.
+
+use super::error::{JobError, JobRunnerError};
+use super::input::{Input, Source};
+use super::output::{JobOutput, Packing, seal};
+use super::wire::{HEADER_BYTES, Header, REFUSAL_BYTES, Refusal};
+use super::{ComputeJob, JobId};
+use crate::arena::ArenaBox;
+use crate::error::PushError;
+use crate::ring::{Consumer, Flow, Frame, Kind, Producer};
+use crate::sync::bell::Wake;
+use crate::trust::{Threads, Trust};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+/// Takes requests from one ring, lets jobs write their results into arena blocks, and publishes those in another ring.
+///
+/// One request at a time, in order. A request is answered whatever happens to it: with its result, with the job's error,
+/// or with the reason why none could run. While the outbox has no room for an answer the runner takes nothing, so a
+/// caller that does not read its answers slows its own requests down and loses none. The caller's side is [`JobClient`](super::JobClient); the bytes are in `docs/jobs.md`.
+///
+/// A request is released from the inbox after its answer is published. If this process is killed in between, the next
+/// runner gets it again; see [`answer_died`](Self::answer_died).
+///
+/// # Examples
+///
+/// ```
+/// use inos_sab::{Input, JobClient, JobError, JobOutput, JobRunner, Layout, Region, Threads};
+///
+/// let region = Region::<Threads>::heap(&Layout::compact(1 << 12, 1 << 20, 1 << 16)?)?;
+/// let mut client = JobClient::new(region.inbox_producer()?, region.outbox_consumer()?)?;
+/// let mut runner = JobRunner::new(region.inbox_consumer()?, region.outbox_producer()?)?
+///     .with(1, |input: Input<'_>, out: &mut JobOutput<'_>| {
+///         out.append(input.bytes())?;
+///         out.as_mut_slice().reverse();
+///         Ok(())
+///     });
+///
+/// let first = client.submit(1, b"stressed")?;
+/// let second = client.submit(9, b"nobody knows this kind")?;
+/// runner.run_once(usize::MAX)?;
+///
+/// let answer = client.next_completion().ok_or("answered above")?;
+/// assert_eq!((answer.id, answer.outcome?.as_slice()), (first, &b"desserts"[..]));
+/// let answer = client.next_completion().ok_or("answered above")?;
+/// assert_eq!((answer.id, answer.outcome.unwrap_err()), (second, JobError::UnknownKind { kind: 9 }));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct JobRunner<T: Trust = Threads> {
+    consumer: Consumer<T>,
+    answers: Answers<T>,
+    jobs: BTreeMap<Kind, Box<dyn ComputeJob<T> + Send>>,
+    /// Where hostile inputs are copied to.
+    buffer: Vec<u8>,
+    max_output: u32,
+    /// The request that was answered because its runner died, if it can be the next one: each is released before the
+    /// next is taken, so only the first can come again.
+    died: Option<JobId>,
+}
+
+/// What a [`JobRunner::run_once`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Requests that were taken and answered.
+    pub answered: usize,
+    /// Of those, answered with an error.
+    pub failed: usize,
+    /// Frames that are no requests: shorter than a header, or without their block. Nobody can be answered.
+    pub dropped: usize,
+    /// Why it ended.
+    pub next: Next,
+}
+
+/// Why a [`JobRunner::run_once`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The inbox is empty.
+    Idle,
+    /// As many frames were taken as were allowed.
+    More,
+    /// The outbox may have no room for the next answer.
+    OutboxFull,
+}
+
+impl<T: Trust> JobRunner<T> {
+    /// A runner without jobs.
+    ///
+    /// # Errors
+    ///
+    /// [`JobRunnerError::RingTooSmall`] if a frame of the outbox cannot carry the header of an answer.
+    pub fn new(inbox: Consumer<T>, outbox: Producer<T>) -> Result<Self, JobRunnerError> {
+        let max = outbox.max_inline_len();
+        if max < HEADER_BYTES {
+            return Err(JobRunnerError::RingTooSmall { needed: HEADER_BYTES, max });
+        }
+        Ok(Self {
+            consumer: inbox,
+            answers: Answers {
+                producer: outbox,
+                waiting: None,
+                #[cfg(feature = "lz4")]
+                packer: None,
+            },
+            jobs: BTreeMap::new(),
+            buffer: Vec::new(),
+            max_output: u32::MAX,
+            died: None,
+        })
+    }
+
+    /// Requests of `kind` go to `job`, in place of any job that had the kind.
+    #[must_use]
+    pub fn with(mut self, kind: Kind, job: impl ComputeJob<T> + Send + 'static) -> Self {
+        self.jobs.insert(kind, Box::new(job));
+        self
+    }
+
+    /// Results have at most `len` bytes; a job that wants more gets [`JobError::TooLarge`]. Without this, the largest
+    /// block of the arena is the limit.
+    #[must_use]
+    pub fn max_output(mut self, len: u32) -> Self {
+        self.max_output = len;
+        self
+    }
+
+    /// Results of more than `len` bytes are packed with LZ4 if the caller said that it can unpack, and if that makes
+    /// them shorter. Costs a private buffer as long as the longest result, among hostile parties two.
+    #[cfg(feature = "lz4")]
+    #[must_use]
+    pub fn pack_above(mut self, len: u32) -> Self {
+        self.answers.packer = Some(super::pack::Packer::new(len));
+        self
+    }
+
+    /// Takes and answers up to `max` frames that are there. Does not wait. Takes nothing for which the outbox has no room.
+    ///
+    /// # Errors
+    ///
+    /// [`JobRunnerError`]; everything taken before is answered or kept. What [`Ran`] would have counted is lost.
+    pub fn run_once(&mut self, max: usize) -> Result<Ran, JobRunnerError> {
+        let mut ran = Ran { answered: 0, failed: 0, dropped: 0, next: Next::More };
+        for _ in 0..max {
+            self.answers.flush()?;
+            match self.answers.wait(Some(Duration::ZERO)) {
+                Wake::Ready => {}
+                Wake::Closed => return Err(JobRunnerError::Closed),
+                _ => {
+                    ran.next = Next::OutboxFull;
+                    break;
+                }
+            }
+            match self.take_one()? {
+                None => {
+                    ran.next = Next::Idle;
+                    break;
+                }
+                Some(Taken::Result) => ran.answered += 1,
+                Some(Taken::Refusal) => {
+                    ran.answered += 1;
+                    ran.failed += 1;
+                }
+                Some(Taken::NoRequest) => ran.dropped += 1,
+                Some(Taken::Repeated) => {}
+            }
+        }
+        Ok(ran)
+    }
+
+    /// Runs and waits in turn until a wait ends without anything to do: [`Wake::Closed`] when the caller has left the
+    /// inbox and everything is answered, [`Wake::TimedOut`] or [`Wake::Spurious`] after a wait of at most `timeout`, for
+    /// the inbox or for room in the outbox, [`Wake::CannotBlock`] where threads cannot sleep. Each wait has the whole
+    /// timeout.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_once`](Self::run_once).
+    pub fn run(&mut self, timeout: Option<Duration>) -> Result<Wake, JobRunnerError> {
+        loop {
+            let wake = match self.run_once(usize::MAX)?.next {
+                Next::More => continue,
+                Next::Idle => self.consumer.wait(timeout),
+                Next::OutboxFull => match self.answers.wait(timeout) {
+                    Wake::Closed => return Err(JobRunnerError::Closed),
+                    wake => wake,
+                },
+            };
+            if wake != Wake::Ready {
+                return Ok(wake);
+            }
+        }
+    }
+
+    /// Answers a request whose runner died while it ran, with [`JobError::RunnerDied`], and skips it if it is what comes
+    /// next. Which request that was stands in the participant record of the dead. To be called by the runner that takes
+    /// over, before it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`JobRunnerError::Closed`], or [`JobRunnerError::Refused`] when the outbox is full. Nothing changed.
+    pub fn answer_died(&mut self, id: JobId, kind: Kind) -> Result<(), JobRunnerError> {
+        self.answers.flush()?;
+        self.answers.refuse(id, kind, &JobError::RunnerDied);
+        if let Err(error) = self.answers.flush() {
+            self.answers.waiting = None;
+            return Err(error);
+        }
+        self.died = Some(id);
+        Ok(())
+    }
+
+    /// Takes one frame and answers it. One at a time: a request is released when it is answered, and no later.
+    fn take_one(&mut self) -> Result<Option<Taken>, JobRunnerError> {
+        let Self { consumer, answers, jobs, buffer, max_output, died } = self;
+        let mut taken = None;
+        consumer.drain(1, |frame| {
+            let (kind, source) = match frame {
+                Frame::Inline { kind, payload } => (kind, Source::Inline(payload)),
+                Frame::Object { kind, object } => (kind, Source::Block(object)),
+            };
+            taken = Some(match source.header() {
+                None => Taken::NoRequest,
+                Some(header) if died.take() == Some(header.id) => Taken::Repeated,
+                Some(header) => {
+                    let request = Incoming { kind, header, source: &source };
+                    let outcome = request.execute(jobs, answers, buffer, *max_output);
+                    answers.answer(request, outcome)
+                }
+            });
+            Flow::Continue
+        });
+        Ok(taken)
+    }
+}
+
+impl<T: Trust> fmt::Debug for JobRunner<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.jobs.keys();
+        f.debug_struct("JobRunner").field("kinds", &kinds).field("answers", &self.answers).finish_non_exhaustive()
+    }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Result,
+    Refusal,
+    NoRequest,
+    Repeated,
+}
+
+/// A request and the snapshot of its header.
+#[derive(Debug)]
+struct Incoming<'a, T: Trust> {
+    kind: Kind,
+    header: Header,
+    source: &'a Source<'a, T>,
+}
+
+/// A result's block and its length; `None` for an empty one.
+type Outcome<T> = Result<Option<(ArenaBox<T>, u32)>, JobError>;
+
+impl<T: Trust> Incoming<'_, T> {
+    fn execute(
+        &self,
+        jobs: &BTreeMap<Kind, Box<dyn ComputeJob<T> + Send>>,
+        answers: &Answers<T>,
+        buffer: &mut Vec<u8>,
+        max_output: u32,
+    ) -> Outcome<T> {
+        let Header { id, len, .. } = self.header;
+        if !self.header.is_request_of(self.source.len()) {
+            return Err(JobError::Malformed);
+        }
+        let kind = self.kind;
+        let job = jobs.get(&kind).ok_or(JobError::UnknownKind { kind })?;
+        let arena = answers.producer.arena();
+        let mut output = JobOutput::new(arena, max_output);
+        let input = Input { source: self.source, arena, buffer, id, kind, len };
+        contained(|| job.execute(input, &mut output))?;
+        Ok(output.finish())
+    }
+}
+
+/// Runs `job`; a panic is an error where panics unwind. What the job's own state is like after a panic is the job's
+/// concern; the output is dropped, and the runner keeps nothing that a job could have left half done.
+fn contained(job: impl FnOnce() -> Result<(), JobError>) -> Result<(), JobError> {
+    #[cfg(all(feature = "std", panic = "unwind"))]
+    {
+        use core::panic::AssertUnwindSafe;
+        use std::panic::catch_unwind;
+
+        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
+            let text = match panic.downcast_ref::<&'static str>() {
+                Some(text) => text,
+                None => panic.downcast_ref::<alloc::string::String>().map_or("", |text| text.as_str()),
+            };
+            let message = super::Message::new(text);
+            // The payload is the job's own type: its drop may panic again, and what that throws is not dropped.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(move || drop(panic))) {
+                core::mem::forget(again);
+            }
+            Err(JobError::Panicked { message })
+        })
+    }
+    #[cfg(not(all(feature = "std", panic = "unwind")))]
+    job()
+}
+
+/// The way to the caller.
+struct Answers<T: Trust> {
+    producer: Producer<T>,
+    /// Finished, and refused by the outbox: its reader left while the job ran. Kept for the next reader.
+    waiting: Option<(Kind, Finished<T>)>,
+    #[cfg(feature = "lz4")]
+    packer: Option<super::pack::Packer>,
+}
+
+/// A finished answer.
+#[derive(Debug)]
+enum Finished<T: Trust> {
+    Block(ArenaBox<T>),
+    Inline(Refusal),
+}
+
+impl<T: Trust> Answers<T> {
+    /// Finishes an answer and publishes it. Called when none waits and there is room.
+    fn answer(&mut self, request: Incoming<'_, T>, outcome: Outcome<T>) -> Taken {
+        let Incoming { kind, header, .. } = request;
+        let outcome = outcome.and_then(|result| match result {
+            None => Ok(Finished::Inline(Refusal::empty_result(header.id))),
+            Some((block, len)) => self.finish(block, len, header).map(Finished::Block),
+        });
+        let taken = match outcome {
+            Ok(finished) => {
+                self.waiting = Some((kind, finished));
+                Taken::Result
+            }
+            Err(error) => {
+                self.refuse(header.id, kind, &error);
+                Taken::Refusal
+            }
+        };
+        // If it cannot be published, the next call says why.
+        let _ = self.flush();
+        taken
+    }
+
+    fn refuse(&mut self, id: JobId, kind: Kind, error: &JobError) {
+        let refusal = Refusal::new(id, error, self.producer.max_inline_len());
+        self.waiting = Some((kind, Finished::Inline(refusal)));
+    }
+
+    #[cfg(feature = "lz4")]
+    fn finish(&mut self, mut block: ArenaBox<T>, mut len: u32, header: Header) -> Result<ArenaBox<T>, JobError> {
+        let mut packing = Packing::Plain;
+        let accepted = header.flags & super::wire::FLAG_ACCEPTS_LZ4 != 0;
+        let packed = self.packer.as_mut().filter(|_| accepted).and_then(|packer| packer.pack(&block, len));
+        if let Some(packed) = packed {
+            // Without a block for it the result travels as it is. The length is below `len`, so it fits.
+            let packed_len = u32::try_from(packed.len()).unwrap_or(len);
+            if let Ok(mut smaller) = self.producer.arena().alloc(HEADER_BYTES + packed_len) {
+                smaller.write_at(HEADER_BYTES, packed)?;
+                (block, len, packing) = (smaller, packed_len, Packing::Lz4);
+            }
+        }
+        seal(&mut block, header.id, len, packing)?;
+        Ok(block)
+    }
+
+    #[cfg(not(feature = "lz4"))]
+    #[expect(clippy::unused_self, reason = "with the feature it has a packer")]
+    fn finish(&mut self, mut block: ArenaBox<T>, len: u32, header: Header) -> Result<ArenaBox<T>, JobError> {
+        seal(&mut block, header.id, len, Packing::Plain)?;
+        Ok(block)
+    }
+
+    /// Publishes what waits.
+    fn flush(&mut self) -> Result<(), JobRunnerError> {
+        let Some((kind, finished)) = self.waiting.take() else { return Ok(()) };
+        let (finished, reason) = match finished {
+            Finished::Block(block) => match self.producer.push_object(kind, block) {
+                Ok(_) => return Ok(()),
+                Err(rejected) => (Finished::Block(rejected.value), rejected.reason),
+            },
+            Finished::Inline(refusal) => match self.producer.try_push(kind, refusal.as_bytes()) {
+                Ok(_) => return Ok(()),
+                Err(reason) => (Finished::Inline(refusal), reason),
+            },
+        };
+        self.waiting = Some((kind, finished));
+        Err(match reason {
+            PushError::Closed => JobRunnerError::Closed,
+            reason => JobRunnerError::Refused { reason },
+        })
+    }
+
+    /// Waits until there is room for any answer: for the longest refusal.
+    fn wait(&mut self, timeout: Option<Duration>) -> Wake {
+        let longest = u32::try_from(REFUSAL_BYTES).unwrap_or(u32::MAX);
+        self.producer.wait_room(longest.min(self.producer.max_inline_len()), timeout)
+    }
+}
+
+impl<T: Trust> fmt::Debug for Answers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
