@@ -16,7 +16,8 @@ pub use runner::{JobRunner, Next, Ran};
 
 use crate::trust::{Threads, Trust};
 
-/// The caller's number for a request; the answer carries it. The caller keeps those apart that are under way.
+/// The caller's number for a request; the answer carries it. The caller keeps those apart that are under way. Any number
+/// will do except `u64::MAX`, which a participant record cannot note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 

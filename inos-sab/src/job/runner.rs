@@ -7,11 +7,13 @@ use super::wire::{HEADER_BYTES, Header, REFUSAL_BYTES, Refusal};
 use super::{ComputeJob, JobId};
 use crate::arena::ArenaBox;
 use crate::error::PushError;
+use crate::region::Shared;
 use crate::ring::{Consumer, Flow, Frame, Kind, Producer};
 use crate::sync::bell::Wake;
 use crate::trust::{Threads, Trust};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -50,14 +52,15 @@ use core::time::Duration;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct JobRunner<T: Trust = Threads> {
+    /// The requests' region, for the note in the participant record.
+    shared: Arc<Shared>,
     consumer: Consumer<T>,
     answers: Answers<T>,
     jobs: BTreeMap<Kind, Box<dyn ComputeJob<T> + Send>>,
     /// Where hostile inputs are copied to.
     buffer: Vec<u8>,
     max_output: u32,
-    /// The request that was answered because its runner died, if it can be the next one: each is released before the
-    /// next is taken, so only the first can come again.
+    /// The request whose runner died. Each is released before the next is taken, so only the first can come again.
     died: Option<JobId>,
 }
 
@@ -97,6 +100,7 @@ impl<T: Trust> JobRunner<T> {
             return Err(JobRunnerError::RingTooSmall { needed: HEADER_BYTES, max });
         }
         Ok(Self {
+            shared: inbox.shared(),
             consumer: inbox,
             answers: Answers {
                 producer: outbox,
@@ -163,7 +167,6 @@ impl<T: Trust> JobRunner<T> {
                     ran.failed += 1;
                 }
                 Some(Taken::NoRequest) => ran.dropped += 1,
-                Some(Taken::Repeated) => {}
             }
         }
         Ok(ran)
@@ -193,44 +196,41 @@ impl<T: Trust> JobRunner<T> {
         }
     }
 
-    /// Answers a request whose runner died while it ran, with [`JobError::RunnerDied`], and skips it if it is what comes
-    /// next. Which request that was stands in the participant record of the dead. To be called by the runner that takes
+    /// Says which request ran when the last runner's process died; it stands in that participant's record. If it comes
+    /// again, it is what comes next, and is answered with [`JobError::RunnerDied`] instead of being run, as it may be
+    /// what killed the runner. If something else comes next, it had been answered. To be called by the runner that takes
     /// over, before it runs.
-    ///
-    /// # Errors
-    ///
-    /// [`JobRunnerError::Closed`], or [`JobRunnerError::Refused`] when the outbox is full. Nothing changed.
-    pub fn answer_died(&mut self, id: JobId, kind: Kind) -> Result<(), JobRunnerError> {
-        self.answers.flush()?;
-        self.answers.refuse(id, kind, &JobError::RunnerDied);
-        if let Err(error) = self.answers.flush() {
-            self.answers.waiting = None;
-            return Err(error);
-        }
+    pub fn answer_died(&mut self, id: JobId) {
         self.died = Some(id);
-        Ok(())
     }
 
     /// Takes one frame and answers it. One at a time: a request is released when it is answered, and no later.
     fn take_one(&mut self) -> Result<Option<Taken>, JobRunnerError> {
-        let Self { consumer, answers, jobs, buffer, max_output, died } = self;
+        let Self { shared, consumer, answers, jobs, buffer, max_output, died } = self;
         let mut taken = None;
         consumer.drain(1, |frame| {
             let (kind, source) = match frame {
                 Frame::Inline { kind, payload } => (kind, Source::Inline(payload)),
                 Frame::Object { kind, object } => (kind, Source::Block(object)),
             };
+            let died = died.take();
             taken = Some(match source.header() {
                 None => Taken::NoRequest,
-                Some(header) if died.take() == Some(header.id) => Taken::Repeated,
                 Some(header) => {
                     let request = Incoming { kind, header, source: &source };
-                    let outcome = request.execute(jobs, answers, buffer, *max_output);
+                    let outcome = if died == Some(header.id) {
+                        Err(JobError::RunnerDied)
+                    } else {
+                        shared.note_job(Some(header.id.0));
+                        request.execute(jobs, answers, buffer, *max_output)
+                    };
                     answers.answer(request, outcome)
                 }
             });
             Flow::Continue
         });
+        // After the release: until then the request can come again.
+        shared.note_job(None);
         Ok(taken)
     }
 }
@@ -248,7 +248,6 @@ enum Taken {
     Result,
     Refusal,
     NoRequest,
-    Repeated,
 }
 
 /// A request and the snapshot of its header.

@@ -32,7 +32,7 @@ impl Shared {
     }
 
     /// Notes the request that is being executed, for whoever recovers this participant; `None` when it is done.
-    #[allow(dead_code, reason = "job runners call it")]
+    #[cfg(not(inos_loom))]
     pub(crate) fn note_job(&self, id: Option<u64>) {
         if self.level != Level::Threads {
             let word = id.map_or(0, |id| id.wrapping_add(1));

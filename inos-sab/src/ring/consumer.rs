@@ -102,6 +102,12 @@ impl<T: Trust> Consumer<T> {
         &self.arena
     }
 
+    /// What all parts of the region share.
+    #[cfg(not(inos_loom))]
+    pub(crate) fn shared(&self) -> alloc::sync::Arc<crate::region::Shared> {
+        alloc::sync::Arc::clone(&self.ring.shared)
+    }
+
     /// Whether something is there.
     fn look(&mut self) -> bool {
         if self.head == self.tail {
