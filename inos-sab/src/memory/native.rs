@@ -4,7 +4,7 @@ use super::Map;
 use super::backing::Backing;
 use crate::error::RegionError;
 use crate::layout::Layout;
-use crate::sync::step::step;
+use crate::sync::step::{copying, step};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use core::ptr::NonNull;
 
@@ -107,6 +107,7 @@ impl Memory {
     /// - The caller owns `offset..offset + source.len()`: until the call ends nobody else reads or writes it.
     pub(crate) unsafe fn write(&self, offset: u32, source: &[u8]) {
         assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
+        copying(source.len());
         step();
         // SAFETY:
         // - the target is in the memory (checked above) and the caller's alone (contract);
@@ -121,6 +122,7 @@ impl Memory {
     /// - Nobody writes `offset..offset + target.len()` until the call ends.
     pub(crate) unsafe fn read(&self, offset: u32, target: &mut [u8]) {
         assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
+        copying(target.len());
         step();
         // SAFETY:
         // - the source is in the memory (checked above), initialised, and not written meanwhile (contract);
@@ -132,6 +134,7 @@ impl Memory {
     /// time. Words at the ends keep their other bytes.
     pub(crate) fn write_words(&self, offset: u32, source: &[u8]) {
         assert!(self.is_plain(offset, source.len()), "offset {offset} is payload");
+        copying(source.len());
         let skip = (offset % 8) as usize;
         let mut at = offset - offset % 8;
         let (head, rest) = source.split_at(source.len().min((8 - skip) % 8));
@@ -162,6 +165,7 @@ impl Memory {
     /// Copies from `offset` to `target` by whole words, each read once.
     pub(crate) fn read_words(&self, offset: u32, target: &mut [u8]) {
         assert!(self.is_plain(offset, target.len()), "offset {offset} is payload");
+        copying(target.len());
         let skip = (offset % 8) as usize;
         let mut at = offset - offset % 8;
         let split = target.len().min((8 - skip) % 8);

@@ -15,6 +15,13 @@ mod imp {
         static STEPS: Cell<u64> = const { Cell::new(0) };
         /// Index of the step that is not taken any more.
         static LAST: Cell<u64> = const { Cell::new(u64::MAX) };
+        /// Bytes of payload copied into or out of the region.
+        static COPIED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// So many bytes of payload are about to be copied.
+    pub(crate) fn copying(bytes: usize) {
+        COPIED.set(COPIED.get().saturating_add(bytes as u64));
     }
 
     /// One access to shared memory is about to happen.
@@ -135,7 +142,7 @@ mod imp {
     /// For this crate's own tests: not part of the interface, and no promise is made about it.
     #[doc(hidden)]
     pub mod fail_points {
-        use super::{LAST, STEPS};
+        use super::{COPIED, LAST, STEPS};
 
         /// Ends the process by SIGKILL in front of access number `step`, counted from 0 from now on, of this thread.
         pub fn arm(step: u64) {
@@ -145,6 +152,13 @@ mod imp {
         /// Takes [`arm`] back.
         pub fn disarm() {
             LAST.set(u64::MAX);
+        }
+
+        /// Bytes of payload that this thread has copied into and out of regions so far. Looking at slices of them is no
+        /// copy.
+        #[must_use]
+        pub fn copied() -> u64 {
+            COPIED.get()
         }
 
         /// Accesses to shared memory of this thread so far.
@@ -161,6 +175,11 @@ mod imp {
     #[cfg(not(inos_loom))]
     #[inline(always)]
     pub(crate) const fn step() {}
+
+    /// So many bytes of payload are about to be copied.
+    #[cfg(not(inos_loom))]
+    #[inline(always)]
+    pub(crate) const fn copying(_bytes: usize) {}
 }
 
 #[allow(unused_imports, reason = "model builds count elsewhere")]

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod arena;
+mod copies;
 mod jobs;
 mod layout;
 mod region;
