@@ -161,7 +161,7 @@ impl Host {
             self.inbox.drain(BATCH, |frame| {
                 batch.push(Request::read(frame));
                 Flow::Continue
-            });
+            })?;
             if batch.is_empty() {
                 self.inbox.wait(Some(NAP));
             }
@@ -263,7 +263,7 @@ impl Request {
                 let address = object.as_slice().get(..Address::LEN).and_then(Address::from_bytes);
                 address.map(|address| Self::Put(address, object))
             }
-            Frame::Object { .. } => None,
+            Frame::Object { .. } | Frame::Gone { .. } => None,
             Frame::Inline { payload, .. } => match kind {
                 request::GET => Address::from_bytes(payload.bytes()).map(Self::Get),
                 request::KILL => payload.bytes().try_into().ok().map(|node| Self::Kill(u32::from_le_bytes(node))),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use inos_sab::{
-    AllocError, Consumer, Flow, Frame, Layout, OutOfRange, Producer, PushError, Region, RegionError, Threads,
+    AllocError, Consumer, Corrupt, Flow, Frame, Layout, OutOfRange, Producer, PushError, Region, RegionError, Threads,
 };
 
 use crate::host::{Address, Conduct, Host, answer, request};
@@ -30,6 +30,9 @@ pub enum LinkError {
     /// A block was addressed outside its length.
     #[error("a block was overrun: {0}")]
     Range(#[from] OutOfRange),
+    /// The ring holds no frames any more.
+    #[error("a ring is corrupt: {0}")]
+    Corrupt(#[from] Corrupt),
     /// A frame that neither side sends.
     #[error("a frame of kind {kind} is malformed")]
     Malformed {
@@ -207,7 +210,7 @@ impl Link {
                     other => malformed = Some(other.kind()),
                 }
                 Flow::Continue
-            });
+            })?;
             self.frames += frames;
             if let Some(kind) = malformed {
                 return Err(LinkError::Malformed { kind });
@@ -278,7 +281,7 @@ impl Link {
                     Err(kind) => malformed = Some(kind),
                 }
                 Flow::Continue
-            });
+            })?;
             self.object_bytes += object_bytes;
             self.frames += answers as u64;
             self.open = self.open.saturating_sub(answers);

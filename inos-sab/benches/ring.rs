@@ -31,12 +31,13 @@ fn through_the_ring(region: &Region<Threads>, len: usize) -> u64 {
     });
     let mut total = 0;
     while consumer.wait(None) == Wake::Ready {
-        consumer.drain(usize::MAX, |frame| {
+        let drained = consumer.drain(usize::MAX, |frame| {
             if let Frame::Inline { payload, .. } = frame {
                 total += sum(payload.bytes());
             }
             Flow::Continue
         });
+        drained.expect("threads of this program write no nonsense");
     }
     writer.join().expect("no panic");
     total

@@ -144,6 +144,46 @@ pub enum PushError {
     /// The block lives in another region: the caller's fault.
     #[error("the block belongs to another region")]
     ForeignBlock,
+    /// A peer wrote nonsense; this end of the ring takes nothing any more.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+/// A payload of any length was not sent. Nothing was written that a reader could see, and no block is left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The ring did not take it.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// It is too long for a frame, and the arena gave no block.
+    #[error(transparent)]
+    Alloc(#[from] AllocError),
+}
+
+/// A ring's words say what no participant that keeps to the protocol writes: a peer's fault, or that of the file the
+/// region came from. The end of the ring that met it refuses all further work; nothing was handed over or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Corrupt {
+    /// Two cursors, `{ frames: 32, units of 8 bytes: 32 }` each, that cannot both be true.
+    #[error("tail {tail:#x} and head {head:#x} do not fit a ring of {ring_units} units")]
+    Cursors {
+        /// The producer's word.
+        tail: u64,
+        /// The consumer's word.
+        head: u64,
+        /// Units of 8 bytes in the ring.
+        ring_units: u32,
+    },
+    /// A frame's header, `{ flags: 16, kind: 16, len: 32 }`, that cannot stand where it does.
+    #[error("header {header:#x} cannot stand at unit {unit} of the ring")]
+    Header {
+        /// What it says.
+        header: u64,
+        /// Where, in units of 8 bytes from the start of the ring's data.
+        unit: u32,
+    },
 }
 
 /// A value that was not taken, handed back with the reason.

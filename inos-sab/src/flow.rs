@@ -1,7 +1,8 @@
 //! Back-pressure: how far the reader is behind, and what the writer should do about it.
 
 use crate::layout::Watermarks;
-use crate::ring::RingRef;
+use crate::ring::cursor::Span;
+use crate::ring::{Part, RingRef};
 use crate::sync::Ordering;
 
 /// What a writer should do. Ordered: `Ok < Warn < Full`.
@@ -41,22 +42,16 @@ impl FlowControl {
     }
 
     /// Frames published and not yet consumed ("InboxCount" of the inbox): the difference of two counters with one
-    /// writer each, so it cannot drift or go below zero.
+    /// writer each, so it cannot drift or go below zero. At most an eighth of the ring's bytes, as a frame takes eight.
     #[must_use]
     pub fn count(&self) -> u64 {
-        // The consumer's counter first: a value of it implies that many frames were produced, and Acquire makes the
-        // later load see at least as many.
-        let consumed = self.ring.consumed().load(Ordering::Acquire);
-        self.ring.produced().load(Ordering::Relaxed).wrapping_sub(consumed)
+        u64::from(self.backlog().frames)
     }
 
     /// Bytes published and not yet consumed, headers and padding included; at most the ring's.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        // The head first, as in `count`; by the time of the second load the ring may have gone round.
-        let head = self.ring.head().load(Ordering::Acquire);
-        let used = self.ring.tail().load(Ordering::Acquire).wrapping_sub(head);
-        used.min(u64::from(self.ring.part().bytes()))
+        u64::from(self.backlog().bytes())
     }
 
     /// The marks in force.
@@ -69,21 +64,45 @@ impl FlowControl {
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         let warned = self.ring.warned().load(Ordering::Relaxed) != 0;
-        assess(&self.ring, self.bytes(), self.count(), warned)
+        Marks::new(self.ring.watermarks(), self.ring.part()).assess(self.backlog(), warned)
+    }
+
+    fn backlog(&self) -> Span {
+        // The head first: the frames behind it were published, and Acquire makes the later load see at least as many.
+        // By then the ring may have gone round: a backlog is never more than the ring.
+        let head = self.ring.head();
+        let span = self.ring.tail().since(head);
+        let most = self.ring.part().bytes() / Span { frames: 0, units: 1 }.bytes();
+        Span { frames: span.frames.min(most), units: span.units.min(most) }
     }
 }
 
-/// The rule of both sides. `warned` is what the writer was told before: between the marks it stays as it was.
-pub(crate) fn assess(ring: &RingRef, bytes: u64, count: u64, warned: bool) -> Pressure {
-    let marks = ring.watermarks();
-    // An empty ring is at ease whatever the counters say.
-    if bytes == 0 {
-        return Pressure::Ok;
+/// The rule of both sides, in numbers that are at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    marks: Watermarks,
+    roomy_up_to: u32,
+}
+
+impl Marks {
+    pub(crate) fn new(marks: Watermarks, part: Part) -> Self {
+        Self { marks, roomy_up_to: part.roomy_up_to() }
     }
-    if bytes > ring.part().roomy_up_to() {
-        return Pressure::Full;
+
+    /// `warned` is what the writer was told before: between the marks it stays as it was.
+    #[inline]
+    pub(crate) fn assess(&self, used: Span, warned: bool) -> Pressure {
+        let Watermarks { high_bytes, low_bytes, high_count, low_count } = self.marks;
+        let (bytes, count) = (used.bytes(), used.frames);
+        // An empty ring is at ease whatever the marks say.
+        if bytes == 0 {
+            return Pressure::Ok;
+        }
+        if bytes > self.roomy_up_to {
+            return Pressure::Full;
+        }
+        let high = bytes >= high_bytes || count >= high_count;
+        let low = bytes <= low_bytes && count <= low_count;
+        if high || (warned && !low) { Pressure::Warn } else { Pressure::Ok }
     }
-    let high = bytes >= u64::from(marks.high_bytes) || count >= u64::from(marks.high_count);
-    let low = bytes <= u64::from(marks.low_bytes) && count <= u64::from(marks.low_count);
-    if high || (warned && !low) { Pressure::Warn } else { Pressure::Ok }
 }

@@ -34,13 +34,14 @@
 //! // The module: sleep, drain, answer through the arena, until the kernel leaves.
 //! let module = std::thread::spawn(move || {
 //!     while requests.wait(None) == Wake::Ready {
-//!         requests.drain(64, |frame| {
+//!         let drained = requests.drain(64, |frame| {
 //!             if let Frame::Object { kind, mut object } = frame {
 //!                 object.as_mut_slice().reverse(); // in place: the bytes never move
 //!                 outbox.push_object(kind, object).expect("the kernel keeps up");
 //!             }
 //!             Flow::Continue
 //!         });
+//!         drained.expect("threads of this program write no nonsense");
 //!     }
 //! });
 //!
@@ -56,7 +57,7 @@
 //!     let Frame::Object { object, .. } = frame else { return Flow::Break };
 //!     assert!(object.as_slice().ends_with(b"tsrif"));
 //!     Flow::Continue
-//! });
+//! })?;
 //! drop(inbox);
 //! module.join().expect("the module does not panic");
 //! # }
@@ -132,7 +133,7 @@ pub use arena::{Arena, ArenaBox, ArenaRef, Handle};
 pub use flow::{FlowControl, Pressure};
 pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
 pub use switchboard::{Event, Listener, Slot, State, Switchboard};
-pub use sync::bell::Wake;
+pub use sync::bell::{Patience, Wake};
 
 #[cfg(not(inos_loom))]
 pub use job::{
@@ -143,4 +144,4 @@ pub use job::{
 #[cfg(all(feature = "fail-points", not(inos_loom)))]
 pub use sync::step::fail_points;
 
-pub use error::{AllocError, LayoutError, OutOfRange, PushError, RegionError, Rejected, Stale};
+pub use error::{AllocError, Corrupt, LayoutError, OutOfRange, PushError, RegionError, Rejected, SendError, Stale};

@@ -1,50 +1,59 @@
 //! A ring of frames between one writer and one reader.
 
+mod claim;
 mod consumer;
+pub(crate) mod cursor;
 mod frame;
 mod producer;
 
+pub use claim::{Batch, Claim};
 pub use consumer::Consumer;
 pub use frame::{Flow, Form, Frame, FrameInfo, Kind, Payload};
-pub use producer::{Batch, Claim, Producer};
+pub use producer::Producer;
 
 use crate::arena::Carrier;
-use crate::error::RegionError;
-use crate::layout::{FRAME_HEADER_BYTES, Layout, Watermarks, table};
+use crate::error::{Corrupt, RegionError};
+use crate::layout::{Layout, Watermarks};
 use crate::memory::Memory;
 use crate::region::Shared;
-use crate::sync::bell::{Bell, Fenced};
+use crate::sync::barrier::Fences;
+use crate::sync::bell::Bell;
+use crate::sync::order::{self, Pair};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::trust::Trust;
 use alloc::sync::Arc;
+use cursor::{Cursor, UNIT_BYTES};
+use frame::frame_units;
 
 /// Offsets of the words of one ring, from the start of its cursors. Each writer has lines of its own; what hardly
 /// changes has one more, so that reading it on every push stays in the cache.
 mod at {
+    use crate::layout::table;
+
     /// Written by the producer.
-    pub(super) const TAIL: u32 = 0x00;
-    pub(super) const PRODUCED: u32 = 0x08;
+    pub(super) const TAIL: u32 = table::TAIL.offset;
     /// Written by the consumer.
-    pub(super) const HEAD: u32 = 0x80;
-    pub(super) const CONSUMED: u32 = 0x88;
+    pub(super) const HEAD: u32 = table::HEAD.offset;
     /// Written by whoever sleeps, and by those who wake.
-    pub(super) const DATA_WORD: u32 = 0x100;
-    pub(super) const DATA_SLEEPERS: u32 = 0x104;
-    pub(super) const ROOM_WORD: u32 = 0x140;
-    pub(super) const ROOM_SLEEPERS: u32 = 0x144;
+    pub(super) const DATA_WORD: u32 = table::DATA_WORD.offset;
+    pub(super) const DATA_SLEEPERS: u32 = table::DATA_SLEEPERS.offset;
+    pub(super) const ROOM_WORD: u32 = table::ROOM_WORD.offset;
+    pub(super) const ROOM_SLEEPERS: u32 = table::ROOM_SLEEPERS.offset;
     /// Hardly ever written.
-    pub(super) const HIGH_BYTES: u32 = 0x180;
-    pub(super) const LOW_BYTES: u32 = 0x184;
-    pub(super) const HIGH_COUNT: u32 = 0x188;
-    pub(super) const LOW_COUNT: u32 = 0x18C;
-    pub(super) const PRODUCER: u32 = 0x190;
-    pub(super) const CONSUMER: u32 = 0x194;
-    pub(super) const WARNED: u32 = 0x198;
+    pub(super) const HIGH_BYTES: u32 = table::HIGH_BYTES.offset;
+    pub(super) const LOW_BYTES: u32 = table::LOW_BYTES.offset;
+    pub(super) const HIGH_COUNT: u32 = table::HIGH_COUNT.offset;
+    pub(super) const LOW_COUNT: u32 = table::LOW_COUNT.offset;
+    pub(super) const PRODUCER: u32 = table::PRODUCER_ROLE.offset;
+    pub(super) const CONSUMER: u32 = table::CONSUMER_ROLE.offset;
+    pub(super) const WARNED: u32 = table::WARNED.offset;
+    pub(super) const MODE: u32 = table::MODE.offset;
 }
 
-/// Values of the two role words.
+/// Values of the two role words; in between, `ROLE_HELD | participant`.
 const ROLE_NEVER: u32 = 0;
-const ROLE_HELD: u32 = 1;
-const ROLE_LEFT: u32 = 2;
+const ROLE_LEFT: u32 = 1;
+const ROLE_HELD: u32 = 0x100;
 
 /// Which of the two rings.
 #[derive(Clone, Copy, Debug)]
@@ -52,28 +61,29 @@ pub(crate) struct Part {
     carrier: Carrier,
     cursors: u32,
     data: u32,
-    bytes: u32,
+    /// A power of two, at most 2^16.
+    units: u32,
 }
 
 impl Part {
     pub(crate) const fn inbox(layout: &Layout) -> Self {
         let (cursors, data) = (layout.inbox_cursors().offset, layout.inbox());
-        Self { carrier: Carrier::Inbox, cursors, data: data.offset, bytes: data.len }
+        Self { carrier: Carrier::Inbox, cursors, data: data.offset, units: data.len / UNIT_BYTES }
     }
 
     pub(crate) const fn outbox(layout: &Layout) -> Self {
         let (cursors, data) = (layout.outbox_cursors().offset, layout.outbox());
-        Self { carrier: Carrier::Outbox, cursors, data: data.offset, bytes: data.len }
+        Self { carrier: Carrier::Outbox, cursors, data: data.offset, units: data.len / UNIT_BYTES }
     }
 
-    /// Offset of the byte a position falls on.
-    fn offset_of(self, position: u64) -> u32 {
-        self.data + self.index_of(position)
+    /// The unit of the ring a position falls on.
+    const fn index(self, units: u32) -> u32 {
+        units & (self.units - 1)
     }
 
-    fn index_of(self, position: u64) -> u32 {
-        // The mask keeps fewer than 20 bits.
-        u32::try_from(position & u64::from(self.bytes - 1)).unwrap_or(0)
+    /// Offset of the byte a position falls on, from the base of the region: in the ring, whatever the position.
+    const fn offset(self, units: u32) -> u32 {
+        self.data + self.index(units) * UNIT_BYTES
     }
 
     /// What the cells of blocks in this ring say.
@@ -83,23 +93,18 @@ impl Part {
 
     /// Bytes of data.
     pub(crate) const fn bytes(self) -> u32 {
-        self.bytes
+        self.units * UNIT_BYTES
     }
 
     const fn max_inline_len(self) -> u32 {
-        self.bytes / 8
+        self.bytes() / 8
     }
 
     /// The most bytes in use with which the longest frame still fits wherever the end of the ring is: padding at the
     /// wrap can cost as much again as the frame.
-    pub(crate) fn roomy_up_to(self) -> u64 {
-        u64::from(self.bytes - 2 * (FRAME_HEADER_BYTES + self.max_inline_len()))
+    pub(crate) const fn roomy_up_to(self) -> u32 {
+        self.bytes() - 2 * frame_units(self.max_inline_len()) * UNIT_BYTES
     }
-}
-
-/// Bytes of a frame with `len` bytes of payload. `len` is at most an eighth of the ring.
-const fn frame_bytes(len: u32) -> u32 {
-    FRAME_HEADER_BYTES + len.next_multiple_of(FRAME_HEADER_BYTES)
 }
 
 /// Writes what zeroed rings lack. Nobody else knows the region yet.
@@ -111,12 +116,12 @@ pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
             (at::LOW_BYTES, low_bytes),
             (at::HIGH_COUNT, high_count),
             (at::LOW_COUNT, low_count),
-            (table::MODE.offset, Layout::MODE_ONE_RING),
+            (at::MODE, Layout::MODE_ONE_RING),
         ] {
             memory.u32(cursors + at).store(value, Ordering::Relaxed);
         }
-        for at in [at::TAIL, at::PRODUCED, at::HEAD, at::CONSUMED] {
-            memory.u64(cursors + at).store(layout.start(), Ordering::Relaxed);
+        for at in [at::TAIL, at::HEAD] {
+            memory.u64(cursors + at).store(Cursor::at(layout.start()).to_bits(), Ordering::Relaxed);
         }
     }
 }
@@ -133,41 +138,68 @@ impl RingRef {
         Self { shared, part }
     }
 
+    #[inline]
     pub(crate) fn part(&self) -> Part {
         self.part
     }
 
-    pub(crate) fn tail(&self) -> &AtomicU64 {
-        self.shared.memory.u64(self.part.cursors + at::TAIL)
+    #[inline]
+    fn u32(&self, at: u32) -> &AtomicU32 {
+        self.shared.memory.u32(self.part.cursors + at)
     }
 
-    pub(crate) fn produced(&self) -> &AtomicU64 {
-        self.shared.memory.u64(self.part.cursors + at::PRODUCED)
+    #[inline]
+    fn u64(&self, at: u32) -> &AtomicU64 {
+        self.shared.memory.u64(self.part.cursors + at)
     }
 
-    pub(crate) fn head(&self) -> &AtomicU64 {
-        self.shared.memory.u64(self.part.cursors + at::HEAD)
+    /// The producer's cursor. Acquire: the frames in front of it are complete.
+    #[inline]
+    pub(crate) fn tail(&self) -> Cursor {
+        Cursor::from_bits(self.u64(at::TAIL).load(order::acquire(Pair::RingTail)))
     }
 
-    pub(crate) fn consumed(&self) -> &AtomicU64 {
-        self.shared.memory.u64(self.part.cursors + at::CONSUMED)
+    /// The one store that publishes.
+    #[inline]
+    fn set_tail(&self, tail: Cursor) {
+        self.u64(at::TAIL).store(tail.to_bits(), order::release(Pair::RingTail));
     }
 
+    /// The consumer's cursor. Acquire: the bytes behind it are no longer read.
+    #[inline]
+    pub(crate) fn head(&self) -> Cursor {
+        Cursor::from_bits(self.u64(at::HEAD).load(order::acquire(Pair::RingHead)))
+    }
+
+    /// Gives room back.
+    #[inline]
+    fn set_head(&self, head: Cursor) {
+        self.u64(at::HEAD).store(head.to_bits(), order::release(Pair::RingHead));
+    }
+
+    /// Whether the writer is warned; only ever a memory for its successor and for observers.
     pub(crate) fn warned(&self) -> &AtomicU32 {
-        self.shared.memory.u32(self.part.cursors + at::WARNED)
+        self.u32(at::WARNED)
     }
 
     fn producer_role(&self) -> &AtomicU32 {
-        self.shared.memory.u32(self.part.cursors + at::PRODUCER)
+        self.u32(at::PRODUCER)
     }
 
     fn consumer_role(&self) -> &AtomicU32 {
-        self.shared.memory.u32(self.part.cursors + at::CONSUMER)
+        self.u32(at::CONSUMER)
+    }
+
+    /// Whether the holder of a role was there and has left. To be asked *before* the cursor is looked at: Acquire makes
+    /// all that it published visible.
+    #[inline]
+    fn has_left(role: &AtomicU32) -> bool {
+        role.load(order::acquire(Pair::Role)) == ROLE_LEFT
     }
 
     pub(crate) fn watermarks(&self) -> Watermarks {
         // Written before the region was shared, never again.
-        let mark = |at| self.shared.memory.u32(self.part.cursors + at).load(Ordering::Relaxed);
+        let mark = |at| self.u32(at).load(Ordering::Relaxed);
         Watermarks {
             high_bytes: mark(at::HIGH_BYTES),
             low_bytes: mark(at::LOW_BYTES),
@@ -177,29 +209,67 @@ impl RingRef {
     }
 
     /// Rung when frames were published.
+    #[inline]
     pub(crate) fn data_bell(&self) -> Bell {
         Bell { word: self.part.cursors + at::DATA_WORD, sleepers: self.part.cursors + at::DATA_SLEEPERS }
     }
 
     /// Rung when frames were consumed.
+    #[inline]
     fn room_bell(&self) -> Bell {
         Bell { word: self.part.cursors + at::ROOM_WORD, sleepers: self.part.cursors + at::ROOM_SLEEPERS }
     }
 
     /// Takes a role that nobody holds.
-    fn take_role(role: &AtomicU32) -> Result<(), RegionError> {
+    fn take_role(&self, role: &AtomicU32) -> Result<(), RegionError> {
+        let held = ROLE_HELD | u32::from(self.shared.me);
         for free in [ROLE_NEVER, ROLE_LEFT] {
-            // Acquire pairs with the Release of `leave_role`: the new holder sees the cursors as the old one left them.
-            if role.compare_exchange(free, ROLE_HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // Acquire: the new holder sees the cursors as the old one left them.
+            if role.compare_exchange(free, held, order::acquire(Pair::Role), Ordering::Relaxed).is_ok() {
                 return Ok(());
             }
         }
         Err(RegionError::RoleHeld)
     }
 
-    /// Gives a role back and tells the other side, which may be asleep.
-    fn leave_role(&self, role: &AtomicU32, bell: Bell) {
-        role.store(ROLE_LEFT, Ordering::Release);
-        bell.notify::<Fenced>(&self.shared.memory);
+    /// Gives a role back and tells the other side, which may be asleep. A fork's copy of an end never had the role.
+    fn leave_role(&self, role: &AtomicU32, bell: Bell, fences: Fences) {
+        if self.shared.check_process().is_err() {
+            return;
+        }
+        role.store(ROLE_LEFT, order::release(Pair::Role));
+        bell.notify(&self.shared, fences);
+    }
+
+    /// Writes one unit of the ring.
+    ///
+    /// # Safety
+    ///
+    /// - Unless `T` is `Hostile`: the caller owns the unit.
+    #[inline]
+    unsafe fn write_unit<T: Trust>(&self, units: u32, word: u64) {
+        // SAFETY:
+        // - the contract of this function.
+        unsafe { self.shared.write::<T>(self.part.offset(units), &word.to_le_bytes()) }
+    }
+
+    /// Reads one unit of the ring.
+    ///
+    /// # Safety
+    ///
+    /// - Unless `T` is `Hostile`: nobody writes the unit until the call ends.
+    #[inline]
+    unsafe fn read_unit<T: Trust>(&self, units: u32) -> u64 {
+        let mut bytes = [0; 8];
+        // SAFETY:
+        // - the contract of this function.
+        unsafe { self.shared.read::<T>(self.part.offset(units), &mut bytes) };
+        u64::from_le_bytes(bytes)
+    }
+
+    /// What two cursors that cannot both be true say.
+    #[cold]
+    fn corrupt_cursors(&self, tail: Cursor, head: Cursor) -> Corrupt {
+        Corrupt::Cursors { tail: tail.to_bits(), head: head.to_bits(), ring_units: self.part.units }
     }
 }

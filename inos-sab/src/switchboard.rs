@@ -6,8 +6,11 @@ use crate::layout::{Layout, SLOT_COUNT};
 use crate::memory::Memory;
 use crate::region::Shared;
 use crate::ring::Kind;
-use crate::sync::bell::{Bell, Fenced, Wake};
+use crate::sync::barrier::Fences;
+use crate::sync::bell::{Bell, Manner, Patience, Wake};
+use crate::sync::order::{self, Pair};
 use crate::sync::{AtomicU64, Ordering};
+use crate::trust::sealed::Sealed;
 use crate::trust::{Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
@@ -167,7 +170,7 @@ impl<T: Trust> Switchboard<T> {
         let bits = block.into_flight(slot.carrier()).to_bits();
         // Release: whoever takes the descriptor sees the block let go. Acquire: we may be the one who takes the old one.
         let previous = self.descriptor(slot).swap(bits, Ordering::AcqRel);
-        self.slot_bell(slot).raise::<Fenced>(&self.shared.memory);
+        self.slot_bell(slot).raise(&self.shared, self.fences());
         Ok(self.land(slot, previous))
     }
 
@@ -184,24 +187,28 @@ impl<T: Trust> Switchboard<T> {
 
     /// Changes an event's epoch and wakes all who wait for it.
     pub fn raise(&self, event: Event) {
-        self.event_bell(event).raise::<Fenced>(&self.shared.memory);
+        self.event_bell(event).raise(&self.shared, self.fences());
     }
 
     /// A listener that hears of every later `raise`.
     #[must_use]
     pub fn listen(&self, event: Event) -> Listener {
-        Listener::new(Arc::clone(&self.shared), self.event_bell(event))
+        Listener::new(Arc::clone(&self.shared), self.event_bell(event), Manner::of(<T as Sealed>::LEVEL))
     }
 
     /// A listener that hears of every later `publish` to the slot.
     #[must_use]
     pub fn listen_slot(&self, slot: Slot) -> Listener {
-        Listener::new(Arc::clone(&self.shared), self.slot_bell(slot))
+        Listener::new(Arc::clone(&self.shared), self.slot_bell(slot), Manner::of(<T as Sealed>::LEVEL))
     }
 
     fn land(&self, slot: Slot, bits: u64) -> Option<ArenaBox<T>> {
         let handle = Handle::from_bits(bits)?;
         Some(self.arena.land(handle, slot.carrier()).expect("a block in a slot stays in flight until it is taken"))
+    }
+
+    fn fences(&self) -> Fences {
+        Fences::of(<T as Sealed>::LEVEL)
     }
 
     fn base(&self) -> u32 {
@@ -243,13 +250,19 @@ impl<T: Trust> fmt::Debug for Switchboard<T> {
 pub struct Listener {
     shared: Arc<Shared>,
     bell: Bell,
+    manner: Manner,
     seen: u32,
 }
 
 impl Listener {
-    fn new(shared: Arc<Shared>, bell: Bell) -> Self {
-        let seen = shared.memory.u32(bell.word).load(Ordering::Acquire);
-        Self { shared, bell, seen }
+    fn new(shared: Arc<Shared>, bell: Bell, manner: Manner) -> Self {
+        let seen = shared.memory.u32(bell.word).load(order::acquire(Pair::Bell));
+        Self { shared, bell, manner, seen }
+    }
+
+    /// How [`wait`](Self::wait) passes the time.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.manner.patience = patience;
     }
 
     /// Whether something was signalled since the last look. The look counts as hearing: it clears *before* the caller
@@ -260,13 +273,13 @@ impl Listener {
 
     /// Sleeps until something is signalled that was not yet heard. Clears before it returns, as [`poll`](Self::poll).
     pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {
-        let Self { shared, bell, seen } = self;
-        bell.wait(&shared.memory, timeout, || Self::changed(shared, *bell, seen).then_some(Wake::Ready))
+        let Self { shared, bell, manner, seen } = self;
+        bell.wait(shared, *manner, timeout, || Self::changed(shared, *bell, seen).then_some(Wake::Ready))
     }
 
     fn changed(shared: &Shared, bell: Bell, seen: &mut u32) -> bool {
         // Acquire pairs with the Release of `raise`. Unequal, not greater: epochs wrap.
-        let now = shared.memory.u32(bell.word).load(Ordering::Acquire);
+        let now = shared.memory.u32(bell.word).load(order::acquire(Pair::Bell));
         core::mem::replace(seen, now) != now
     }
 }

@@ -1,5 +1,6 @@
 //! Every atomic of the crate comes from here, so that the model checker can stand in for the processor.
 
+pub(crate) mod barrier;
 pub(crate) mod bell;
 #[cfg(inos_loom)]
 pub(crate) mod die;

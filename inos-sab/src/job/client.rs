@@ -149,7 +149,8 @@ impl<T: Trust> JobClient<T> {
                 next = Completion::of(frame);
                 Flow::Continue
             });
-            if taken == 0 {
+            // Of a corrupt ring nothing is taken: `wait` says so.
+            if !taken.is_ok_and(|frames| frames > 0) {
                 break;
             }
         }
@@ -188,6 +189,7 @@ impl<T: Trust> Completion<T> {
         let (kind, source) = match frame {
             Frame::Inline { kind, payload } => (kind, Source::Inline(payload)),
             Frame::Object { kind, object } => (kind, Source::Block(object)),
+            Frame::Gone { .. } => return None,
         };
         let header = source.header()?;
         Some(Self { id: header.id, kind, outcome: Self::outcome(header, source) })

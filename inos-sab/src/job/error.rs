@@ -1,6 +1,6 @@
 //! Why there is no result.
 
-use crate::error::{AllocError, OutOfRange, PushError};
+use crate::error::{AllocError, Corrupt, OutOfRange, PushError};
 use crate::ring::Kind;
 use core::fmt::{self, Write};
 use thiserror::Error;
@@ -199,6 +199,9 @@ pub enum JobRunnerError {
         /// What the ring said.
         reason: PushError,
     },
+    /// A peer's fault: the inbox holds no frames any more.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
 }
 
 /// A packed result was not unpacked. The answer is unchanged.

@@ -208,10 +208,14 @@ impl<T: Trust> JobRunner<T> {
     fn take_one(&mut self) -> Result<Option<Taken>, JobRunnerError> {
         let Self { shared, consumer, answers, jobs, buffer, max_output, died } = self;
         let mut taken = None;
-        consumer.drain(1, |frame| {
+        let drained = consumer.drain(1, |frame| {
             let (kind, source) = match frame {
                 Frame::Inline { kind, payload } => (kind, Source::Inline(payload)),
                 Frame::Object { kind, object } => (kind, Source::Block(object)),
+                Frame::Gone { .. } => {
+                    taken = Some(Taken::NoRequest);
+                    return Flow::Continue;
+                }
             };
             let died = died.take();
             taken = Some(match source.header() {
@@ -231,6 +235,7 @@ impl<T: Trust> JobRunner<T> {
         });
         // After the release: until then the request can come again.
         shared.note_job(None);
+        drained?;
         Ok(taken)
     }
 }

@@ -77,9 +77,6 @@ impl Memory {
                 }
             }
         }
-        for cursors in [layout.inbox_cursors().offset, layout.outbox_cursors().offset] {
-            [0x08, 0x88].iter().for_each(|at| memory.add_u64(cursors + at));
-        }
         let arena = layout.arena().offset;
         for chunk in 0..layout.chunk_count() {
             (0..5).for_each(|word| memory.add_u64(arena + chunk * CHUNK_LINE_BYTES + word * 8));

@@ -117,13 +117,14 @@ fn remote_free_returns_the_granule() {
         block.write_at(0, &[5]).expect("in range");
         producer.push_object(1, block).expect("room");
         let reader = thread::spawn(move || {
-            consumer.drain(1, |frame| {
+            let drained = consumer.drain(1, |frame| {
                 let Frame::Object { object, .. } = frame else { panic!("an object was sent") };
                 let mut byte = [0];
                 object.read_at(0, &mut byte).expect("in range");
                 assert_eq!(byte, [5]);
                 Flow::Break
             });
+            assert_eq!(drained, Ok(1));
         });
         assert!(use_block(&arena, 6, 1));
         reader.join().expect("no panic");

@@ -1,20 +1,13 @@
 //! Rings, wake-ups, slots and events.
 
 use super::{model, region};
-use crate::sync::bell::{Barrier, Fenced};
+use crate::sync::order::{Mutant, Pair, with_mutant};
 use crate::{Event, Flow, Frame, Pressure, Slot, Wake};
 use alloc::vec::Vec;
 use loom::thread;
 
-/// Leaves the fence out.
-struct Unfenced;
-
-impl Barrier for Unfenced {
-    fn barrier() {}
-}
-
 fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
-    consumer.drain(usize::MAX, |frame| {
+    let drained = consumer.drain(usize::MAX, |frame| {
         if let Frame::Inline { kind, payload } = frame {
             let mut bytes = alloc::vec![0; payload.len() as usize];
             payload.copy_to(0, &mut bytes).expect("in range");
@@ -22,6 +15,7 @@ fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
         }
         Flow::Continue
     });
+    drained.expect("frames");
 }
 
 /// Each message once, in order, its bytes intact; through a full ring and a wrap. Without waits: the reader polls.
@@ -71,7 +65,7 @@ fn ring_pads_at_the_wrap() {
         for (kind, len) in [(0, 8), (1, 8), (2, 8), (3, 0)] {
             producer.try_push(kind, &[9; 8][..len]).expect("room");
         }
-        consumer.drain(3, |_| Flow::Continue);
+        consumer.drain(3, |_| Flow::Continue).expect("frames");
         let writer = thread::spawn(move || {
             producer.try_push(4, &[4; 8]).expect("room");
             producer.try_push(5, &[]).expect("room");
@@ -83,18 +77,18 @@ fn ring_pads_at_the_wrap() {
     });
 }
 
-fn sleep_and_wake<B: Barrier>() {
+fn sleep_and_wake() {
     model(3, || {
         let region = region(3 * 512);
         let mut producer = region.inbox_producer().expect("free role");
         let mut consumer = region.inbox_consumer().expect("free role");
         let writer = thread::spawn(move || {
-            producer.push_with::<B>(1, &[1]).expect("room");
+            producer.try_push(1, &[1]).expect("room");
             // Keeps the end of the producer, which also wakes, out of the model.
             producer
         });
         assert_eq!(consumer.wait(None), Wake::Ready);
-        assert_eq!(consumer.drain(1, |_| Flow::Continue), 1);
+        assert_eq!(consumer.drain(1, |_| Flow::Continue), Ok(1));
         drop(writer.join().expect("no panic"));
     });
 }
@@ -102,14 +96,14 @@ fn sleep_and_wake<B: Barrier>() {
 /// A reader never sleeps on a published message.
 #[test]
 fn no_wake_is_lost() {
-    sleep_and_wake::<Fenced>();
+    sleep_and_wake();
 }
 
 /// Without the fence it does: the model is able to see the fault.
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_without_the_fence_loses_a_wake() {
-    sleep_and_wake::<Unfenced>();
+    with_mutant(Mutant::Fence(Pair::Wake), sleep_and_wake);
 }
 
 /// A writer that waits for room, or for the low mark, is woken, and a drained ring is at ease.
@@ -121,7 +115,7 @@ fn drained_ring_wakes_the_writer() {
         let mut consumer = region.inbox_consumer().expect("free role");
         while producer.try_push(1, &[0; 8]).is_ok() {}
         let reader = thread::spawn(move || {
-            consumer.drain(usize::MAX, |_| Flow::Continue);
+            consumer.drain(usize::MAX, |_| Flow::Continue).expect("frames");
             consumer
         });
         assert_eq!(producer.wait_low(None), Wake::Ready);
@@ -141,7 +135,7 @@ fn leaving_wakes_the_reader() {
             producer.try_push(1, &[1]).expect("room");
         });
         assert_eq!(consumer.wait(None), Wake::Ready);
-        assert_eq!(consumer.drain(9, |_| Flow::Continue), 1);
+        assert_eq!(consumer.drain(9, |_| Flow::Continue), Ok(1));
         assert_eq!(consumer.wait(None), Wake::Closed);
         writer.join().expect("no panic");
     });
@@ -212,7 +206,7 @@ fn observed_bytes_are_within_the_ring() {
         let mut consumer = region.inbox_consumer().expect("free role");
         while producer.try_push(1, &[0; 8]).is_ok() {}
         let thread = thread::spawn(move || {
-            consumer.drain(1, |_| Flow::Continue);
+            consumer.drain(1, |_| Flow::Continue).expect("frames");
             producer.try_push(1, &[0; 8]).expect("room");
         });
         let bytes = flow.bytes();

@@ -1,12 +1,12 @@
 //! The reading end.
 
+use super::RingRef;
+use super::cursor::{Cursor, UNIT_BYTES};
 use super::frame::{FLAG_OBJECT, FLAG_PADDING, Flow, Form, Frame, FrameInfo, Header, Payload};
-use super::{ROLE_LEFT, RingRef, frame_bytes};
 use crate::arena::{Arena, Handle};
-use crate::error::RegionError;
-use crate::layout::FRAME_HEADER_BYTES;
-use crate::sync::Ordering;
-use crate::sync::bell::{Fenced, Wake};
+use crate::error::{Corrupt, RegionError, Stale};
+use crate::sync::bell::{Manner, Patience, Wake};
+use crate::trust::sealed::Sealed;
 use crate::trust::{Threads, Trust};
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -26,7 +26,7 @@ use core::time::Duration;
 ///     let Frame::Inline { payload, .. } = frame else { return Flow::Break };
 ///     assert_eq!(payload.bytes(), b"result");
 ///     Flow::Continue
-/// });
+/// })?;
 /// assert_eq!(taken, 1);
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
@@ -35,63 +35,91 @@ pub struct Consumer<T: Trust = Threads> {
     ring: RingRef,
     arena: Arena<T>,
     /// Where reading goes on; ahead of the shared head within a drain.
-    head: u64,
-    consumed: u64,
-    released: u64,
-    /// The producer's tail when last looked at.
-    tail: u64,
+    head: Cursor,
+    released: Cursor,
+    /// The producer's cursor when last looked at. Of a corrupt ring the head, so that nothing seems to be there.
+    tail: Cursor,
+    manner: Manner,
+    corrupt: Option<Corrupt>,
+}
+
+/// A header that was checked.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    header: Header,
+    units: u32,
 }
 
 impl<T: Trust> Consumer<T> {
     pub(crate) fn new(ring: RingRef, arena: Arena<T>) -> Result<Self, RegionError> {
-        RingRef::take_role(ring.consumer_role())?;
-        // The role's Acquire orders these after the last holder's stores.
-        let head = ring.head().load(Ordering::Relaxed);
-        let consumed = ring.consumed().load(Ordering::Relaxed);
-        Ok(Self { ring, arena, head, consumed, released: head, tail: head })
+        ring.take_role(ring.consumer_role())?;
+        // The role's Acquire orders this after the last holder's stores.
+        let head = ring.head();
+        let manner = Manner::of(<T as Sealed>::LEVEL);
+        Ok(Self { ring, arena, head, released: head, tail: head, manner, corrupt: None })
+    }
+
+    /// How [`wait`](Self::wait) passes the time.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.manner.patience = patience;
     }
 
     /// The next frame, if there is one, without taking it.
-    pub fn peek(&mut self) -> Option<FrameInfo> {
-        let header = self.next_header()?;
-        let form = if header.flags & FLAG_OBJECT == 0 { Form::Inline } else { Form::Object };
-        Some(FrameInfo { kind: header.kind, form, len: header.len })
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], now and at every later call.
+    pub fn peek(&mut self) -> Result<Option<FrameInfo>, Corrupt> {
+        Ok(self.next()?.map(|Next { header, .. }| {
+            let form = if header.flags & FLAG_OBJECT == 0 { Form::Inline } else { Form::Object };
+            FrameInfo { kind: header.kind, form, len: header.len }
+        }))
     }
 
-    /// Hands up to `max` frames to `take`, in order, each exactly once; returns how many. Their room goes back to the
-    /// producer after at most an eighth of the ring, and at the end, also when `take` panics.
+    /// Hands up to `max` frames to `take`, in order, each exactly once; returns how many. It ends early after a ring's
+    /// worth of bytes, so that a fast producer cannot keep it for ever. Room goes back to the producer after at most an
+    /// eighth of the ring, and at the end, also when `take` panics.
     ///
-    /// # Panics
+    /// When a reader process dies, frames that it took since it last gave room back are delivered again to the next one.
     ///
-    /// When an object frame names a block that is not in flight: memory was overwritten by something other than this
-    /// crate.
-    pub fn drain(&mut self, max: usize, mut take: impl FnMut(Frame<'_, T>) -> Flow) -> usize {
+    /// # Errors
+    ///
+    /// [`Corrupt`], now and at every later call, when the very next frame is not one; frames in front of it are handed
+    /// over, and counted by the call before.
+    pub fn drain(&mut self, max: usize, mut take: impl FnMut(Frame<'_, T>) -> Flow) -> Result<usize, Corrupt> {
         let session = Session { consumer: self };
+        let start = session.consumer.head;
         let mut count = 0;
         while count < max {
-            let Some(header) = session.consumer.next_header() else { break };
+            let next = match session.consumer.next() {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(_) if count > 0 => break,
+                Err(corrupt) => return Err(corrupt),
+            };
             count += 1;
-            if session.consumer.hand_over(header, &mut take) == Flow::Break {
+            let flow = session.consumer.hand_over(next, &mut take);
+            session.consumer.release_if_much();
+            let units = session.consumer.ring.part().units;
+            if flow == Flow::Break || session.consumer.head.since(start).units >= units {
                 break;
             }
-            session.consumer.release_if_much();
         }
-        count
+        Ok(count)
     }
 
     /// Sleeps until a frame can be taken. [`Wake::Closed`] when the producer has left and the ring is empty; a ring whose
-    /// producer has not come yet is waited for.
+    /// producer has not come yet is waited for. [`Wake::Corrupt`] when the next [`drain`](Self::drain) says so.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {
-        let (ring, bell) = (self.ring.clone(), self.ring.data_bell());
-        bell.wait(&ring.shared.memory, timeout, || {
+        let (ring, manner) = (self.ring.clone(), self.manner);
+        ring.data_bell().wait(&ring.shared, manner, timeout, || {
             // The role first: what its holder published last is in the tail that is read after.
-            let closed = ring.producer_role().load(Ordering::Acquire) == ROLE_LEFT;
-            if self.look() {
-                Some(Wake::Ready)
-            } else if closed {
-                Some(Wake::Closed)
-            } else {
-                None
+            let closed = RingRef::has_left(ring.producer_role());
+            match self.look() {
+                Ok(true) => Some(Wake::Ready),
+                Ok(false) if closed => Some(Wake::Closed),
+                Ok(false) => None,
+                Err(_) => Some(Wake::Corrupt),
             }
         })
     }
@@ -109,59 +137,87 @@ impl<T: Trust> Consumer<T> {
     }
 
     /// Whether something is there.
-    fn look(&mut self) -> bool {
-        if self.head == self.tail {
-            // Pairs with the producer's Release of the tail: the frames in front of it are complete.
-            self.tail = self.ring.tail().load(Ordering::Acquire);
-        }
-        self.head != self.tail
+    #[inline]
+    fn look(&mut self) -> Result<bool, Corrupt> {
+        if self.head.units != self.tail.units { Ok(true) } else { self.look_at_tail() }
     }
 
-    /// The header at the head, after any padding.
-    fn next_header(&mut self) -> Option<Header> {
-        while self.look() {
-            let header = self.read_header(self.head);
+    fn look_at_tail(&mut self) -> Result<bool, Corrupt> {
+        if let Some(corrupt) = self.corrupt {
+            return Err(corrupt);
+        }
+        let tail = self.ring.tail();
+        // Equal positions with unequal counts do not fit either.
+        if !tail.since(self.head).fits(self.ring.part().units) {
+            return Err(self.refuse(self.ring.corrupt_cursors(tail, self.head)));
+        }
+        self.tail = tail;
+        Ok(tail != self.head)
+    }
+
+    /// From now on nothing is taken from this ring.
+    #[cold]
+    fn refuse(&mut self, corrupt: Corrupt) -> Corrupt {
+        self.corrupt = Some(corrupt);
+        self.tail = self.head;
+        corrupt
+    }
+
+    /// The frame at the head, after any padding; padding is as long as the longest frame at most, and ends at the end of
+    /// the ring, so there are never two.
+    #[inline]
+    fn next(&mut self) -> Result<Option<Next>, Corrupt> {
+        while self.look()? {
+            let part = self.ring.part();
+            // SAFETY:
+            // - the unit is between head and tail: published, and not written again before the head has passed it.
+            let bits = unsafe { self.ring.read_unit::<T>(self.head.units) };
+            let header = Header::from_bits(bits);
+            let unit = part.index(self.head.units);
+            let Some(units) = header.units(part.units - unit, self.tail.since(self.head), part.units) else {
+                return Err(self.refuse(Corrupt::Header { header: bits, unit }));
+            };
             if header.flags & FLAG_PADDING == 0 {
-                return Some(header);
+                return Ok(Some(Next { header, units }));
             }
-            self.head = self.head.wrapping_add(u64::from(FRAME_HEADER_BYTES + header.len));
+            self.head.units = self.head.units.wrapping_add(units);
         }
-        None
+        Ok(None)
     }
 
-    fn read_header(&self, position: u64) -> Header {
-        let mut bytes = [0; FRAME_HEADER_BYTES as usize];
-        // SAFETY:
-        // - `position` is between head and tail: published, and not written again before the head has passed it.
-        unsafe { self.ring.shared.read::<T>(self.ring.part().offset_of(position), &mut bytes) };
-        Header::from_bytes(bytes)
-    }
-
-    fn hand_over(&mut self, header: Header, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
-        let position = self.head.wrapping_add(u64::from(FRAME_HEADER_BYTES));
-        let offset = self.ring.part().offset_of(position);
+    #[inline]
+    fn hand_over(&mut self, next: Next, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
+        let Next { header: Header { len, kind, flags }, units } = next;
+        // The header was checked: the frame does not reach over the end of the ring.
+        let offset = self.ring.part().offset(self.head.units) + UNIT_BYTES;
+        if flags & FLAG_OBJECT != 0 {
+            let frame = self.object(kind);
+            self.head = self.head.after(units);
+            return take(frame);
+        }
         // Private until `release`, so the payload stays whole while `take` looks at it.
-        self.head = self.head.wrapping_add(u64::from(frame_bytes(header.len)));
-        self.consumed = self.consumed.wrapping_add(1);
-        let shared = &*self.ring.shared;
-        if header.flags & FLAG_OBJECT == 0 {
-            return take(Frame::Inline {
-                kind: header.kind,
-                payload: Payload { trust: PhantomData, shared, offset, len: header.len },
-            });
-        }
-        let mut bits = [0; 8];
-        // SAFETY:
-        // - the payload lies between the released head and the tail, as its header does.
-        unsafe { shared.read::<T>(offset, &mut bits) };
-        let handle = Handle::from_bits(u64::from_le_bytes(bits));
-        let object = handle.and_then(|handle| self.arena.land(handle, self.ring.part().carrier()).ok());
-        let object = object.expect("a block in a ring stays in flight until its frame is taken");
-        take(Frame::Object { kind: header.kind, object })
+        self.head = self.head.after(units);
+        take(Frame::Inline { kind, payload: Payload { trust: PhantomData, shared: &self.ring.shared, offset, len } })
     }
 
+    /// The object frame at the head. Its block is ours before the head passes the frame.
+    fn object(&self, kind: u16) -> Frame<'static, T> {
+        // SAFETY:
+        // - the payload lies between the head and the tail, as its header does.
+        let bits = unsafe { self.ring.read_unit::<T>(self.head.units.wrapping_add(1)) };
+        match Handle::from_bits(bits)
+            .ok_or(Stale::Freed)
+            .and_then(|handle| self.arena.land(handle, self.ring.part().carrier()))
+        {
+            Ok(object) => Frame::Object { kind, object },
+            Err(reason) => Frame::Gone { kind, reason },
+        }
+    }
+
+    #[inline]
     fn release_if_much(&mut self) {
-        if self.head.wrapping_sub(self.released) >= u64::from(self.ring.part().max_inline_len()) {
+        // An eighth of the ring.
+        if self.head.since(self.released).units >= self.ring.part().units / 8 {
             self.release();
         }
     }
@@ -171,11 +227,9 @@ impl<T: Trust> Consumer<T> {
         if self.released == self.head {
             return;
         }
-        self.ring.consumed().store(self.consumed, Ordering::Release);
-        // Pairs with the producer's Acquire of the head: our reads are over before it writes.
-        self.ring.head().store(self.head, Ordering::Release);
+        self.ring.set_head(self.head);
         self.released = self.head;
-        self.ring.room_bell().notify::<Fenced>(&self.ring.shared.memory);
+        self.ring.room_bell().notify(&self.ring.shared, self.manner.fences);
     }
 }
 
@@ -193,6 +247,6 @@ impl<T: Trust> Drop for Session<'_, T> {
 impl<T: Trust> Drop for Consumer<T> {
     fn drop(&mut self) {
         self.release();
-        self.ring.leave_role(self.ring.consumer_role(), self.ring.room_bell());
+        self.ring.leave_role(self.ring.consumer_role(), self.ring.room_bell(), self.manner.fences);
     }
 }

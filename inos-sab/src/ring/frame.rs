@@ -1,8 +1,8 @@
 //! Frames as a reader sees them, and their header.
 
+use super::cursor::{Span, UNIT_BYTES};
 use crate::arena::ArenaBox;
-use crate::error::OutOfRange;
-use crate::layout::FRAME_HEADER_BYTES;
+use crate::error::{OutOfRange, Stale};
 use crate::region::Shared;
 use crate::trust::{Cooperative, Threads, Trust};
 use core::fmt;
@@ -15,8 +15,15 @@ pub type Kind = u16;
 pub(super) const FLAG_PADDING: u16 = 1;
 /// The payload is a handle to an arena block the frame owns.
 pub(super) const FLAG_OBJECT: u16 = 2;
+/// Bytes of the payload of an object frame.
+pub(super) const HANDLE_BYTES: u32 = 8;
 
-/// The eight bytes in front of a payload: `u32` length, `u16` kind, `u16` flags, little-endian.
+/// Units of a frame with `len` bytes of payload. `len` is at most an eighth of the ring.
+pub(super) const fn frame_units(len: u32) -> u32 {
+    1 + len.div_ceil(UNIT_BYTES)
+}
+
+/// The word in front of a payload: `{ flags: 16, kind: 16, len: 32 }`, high to low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) len: u32,
@@ -25,20 +32,35 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn to_bytes(self) -> [u8; FRAME_HEADER_BYTES as usize] {
-        let [a, b, c, d] = self.len.to_le_bytes();
-        let [e, f] = self.kind.to_le_bytes();
-        let [g, h] = self.flags.to_le_bytes();
-        [a, b, c, d, e, f, g, h]
+    pub(super) const fn to_bits(self) -> u64 {
+        (self.flags as u64) << 48 | (self.kind as u64) << 32 | self.len as u64
     }
 
-    pub(super) fn from_bytes(bytes: [u8; FRAME_HEADER_BYTES as usize]) -> Self {
-        let [a, b, c, d, e, f, g, h] = bytes;
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
         Self {
             len: u32::from_le_bytes([a, b, c, d]),
             kind: u16::from_le_bytes([e, f]),
             flags: u16::from_le_bytes([g, h]),
         }
+    }
+
+    /// The units of the frame, if a producer that keeps to the protocol can have written this header `to_end` units
+    /// before the end of a ring of `ring_units`, with `left` between it and the tail.
+    pub(super) const fn units(self, to_end: u32, left: Span, ring_units: u32) -> Option<u32> {
+        if self.len > ring_units {
+            // An eighth of the ring in bytes is its units in number.
+            return None;
+        }
+        let units = frame_units(self.len);
+        let legal = match self.flags {
+            0 => units <= left.units,
+            FLAG_OBJECT => self.len == HANDLE_BYTES && units <= left.units,
+            // It reaches the end exactly, and the frame that did not fit comes behind it.
+            FLAG_PADDING => self.len.is_multiple_of(UNIT_BYTES) && units == to_end && units < left.units,
+            _ => false,
+        };
+        if legal && units <= to_end && left.frames > 0 { Some(units) } else { None }
     }
 }
 
@@ -79,6 +101,14 @@ pub enum Frame<'a, T: Trust = Threads> {
         /// The block.
         object: ArenaBox<T>,
     },
+    /// Its payload was an arena block that cannot be had: an earlier reader of the ring took it and died before the
+    /// frame left the ring, or the sender lied. Never among threads.
+    Gone {
+        /// The sender's number.
+        kind: Kind,
+        /// What became of the block.
+        reason: Stale,
+    },
 }
 
 impl<T: Trust> Frame<'_, T> {
@@ -86,7 +116,49 @@ impl<T: Trust> Frame<'_, T> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Inline { kind, .. } | Self::Object { kind, .. } => *kind,
+            Self::Inline { kind, .. } | Self::Object { kind, .. } | Self::Gone { kind, .. } => *kind,
+        }
+    }
+
+    /// Bytes of the payload, wherever it is; 0 when it is [`Gone`](Self::Gone).
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        match self {
+            Self::Inline { payload, .. } => payload.len(),
+            Self::Object { object, .. } => object.len(),
+            Self::Gone { .. } => 0,
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies `target.len()` bytes of the payload from `offset` on, wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfRange`] if they are not all within the payload.
+    pub fn copy_to(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
+        match self {
+            Self::Inline { payload, .. } => payload.copy_to(offset, target),
+            Self::Object { object, .. } => object.read_at(offset, target),
+            Self::Gone { .. } => OutOfRange::check(offset, target.len(), 0).map(|_| ()),
+        }
+    }
+}
+
+#[cfg(not(inos_loom))]
+impl<T: Cooperative> Frame<'_, T> {
+    /// The payload, wherever it is, without a copy; nothing when it is [`Gone`](Self::Gone).
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { payload, .. } => payload.bytes(),
+            Self::Object { object, .. } => object.as_slice(),
+            Self::Gone { .. } => &[],
         }
     }
 }
@@ -102,12 +174,14 @@ pub struct Payload<'a, T: Trust = Threads> {
 impl<T: Trust> Payload<'_, T> {
     /// Bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> u32 {
         self.len
     }
 
     /// Whether there are none; such frames are legal.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -130,6 +204,7 @@ impl<T: Trust> Payload<'_, T> {
 impl<T: Cooperative> Payload<'_, T> {
     /// The bytes, without a copy.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY:
         // - the frame was published and the head is still in front of it, so the producer does not write these bytes;

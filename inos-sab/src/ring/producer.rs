@@ -1,13 +1,15 @@
 //! The writing end.
 
-use super::frame::{FLAG_OBJECT, FLAG_PADDING, Header, Kind};
-use super::{ROLE_LEFT, RingRef, frame_bytes};
+use super::claim::{Batch, Claim};
+use super::cursor::{Cursor, UNIT_BYTES};
+use super::frame::{FLAG_OBJECT, FLAG_PADDING, HANDLE_BYTES, Header, Kind, frame_units};
+use super::{Part, RingRef};
 use crate::arena::{Arena, ArenaBox};
-use crate::error::{OutOfRange, PushError, RegionError, Rejected};
-use crate::flow::{Pressure, assess};
-use crate::layout::FRAME_HEADER_BYTES;
+use crate::error::{AllocError, Corrupt, PushError, RegionError, Rejected, SendError};
+use crate::flow::{Marks, Pressure};
 use crate::sync::Ordering;
-use crate::sync::bell::{Barrier, Fenced, Wake};
+use crate::sync::bell::{Manner, Patience, Wake};
+use crate::trust::sealed::Sealed;
 use crate::trust::{Threads, Trust};
 use core::time::Duration;
 
@@ -29,52 +31,52 @@ use core::time::Duration;
 /// claim.commit();
 /// // Above an eighth of the ring a payload travels as an arena block.
 /// assert_eq!(producer.try_push(9, &[0; 200]), Err(PushError::TooLarge { len: 200, max: 128 }));
-/// let mut block = region.arena().alloc(200)?;
-/// block.write_at(0, &[9; 200])?;
-/// producer.push_object(9, block)?;
+/// producer.send(9, &[9; 200])?;
 ///
-/// let mut kinds = vec![];
-/// consumer.drain(usize::MAX, |frame| {
-///     kinds.push(frame.kind());
-///     if let Frame::Object { object, .. } = frame {
-///         assert_eq!(object.len(), 200);
-///     }
+/// let mut got = vec![];
+/// let taken = consumer.drain(usize::MAX, |frame| {
+///     got.push((frame.kind(), frame.bytes().len()));
 ///     Flow::Continue
-/// });
-/// assert_eq!(kinds, [7, 8, 9]);
+/// })?;
+/// assert_eq!((taken, got), (3, vec![(7, 5), (8, 4), (9, 200)]));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Producer<T: Trust = Threads> {
     ring: RingRef,
     arena: Arena<T>,
-    /// End of what was written; ahead of the shared tail inside of a batch.
-    tail: u64,
-    produced: u64,
-    published: u64,
-    /// The consumer's cursors when last looked at: older is safe, it only makes the ring look fuller.
-    head: u64,
-    consumed: u64,
+    /// Behind the last frame written; ahead of the shared tail inside of a batch.
+    tail: Cursor,
+    published: Cursor,
+    /// The consumer's cursor when last looked at: older is safe, it only makes the ring look fuller. Of a corrupt ring,
+    /// where it makes the ring look full.
+    head: Cursor,
+    marks: Marks,
     warned: bool,
+    manner: Manner,
+    corrupt: Option<Corrupt>,
 }
 
 /// Room for one frame: nothing of it is visible before a publish.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+pub(super) struct Room {
+    /// Units up to the end of the ring, when the frame does not fit there.
     padding: u32,
-    len: u32,
+    pub(super) len: u32,
 }
 
 impl<T: Trust> Producer<T> {
     pub(crate) fn new(ring: RingRef, arena: Arena<T>) -> Result<Self, RegionError> {
-        RingRef::take_role(ring.producer_role())?;
+        ring.take_role(ring.producer_role())?;
         // The role's Acquire orders these after the last holder's stores.
-        let tail = ring.tail().load(Ordering::Relaxed);
-        let produced = ring.produced().load(Ordering::Relaxed);
+        let tail = ring.tail();
         let warned = ring.warned().load(Ordering::Relaxed) != 0;
-        let head = ring.head().load(Ordering::Acquire);
-        let consumed = ring.consumed().load(Ordering::Relaxed);
-        Ok(Self { ring, arena, tail, produced, published: tail, head, consumed, warned })
+        let marks = Marks::new(ring.watermarks(), ring.part());
+        let manner = Manner::of(<T as Sealed>::LEVEL);
+        let mut this = Self { ring, arena, tail, published: tail, head: tail, marks, warned, manner, corrupt: None };
+        // A corrupt ring is found again, and told, by the first push.
+        let _ = this.look();
+        Ok(this)
     }
 
     /// Longest payload a frame may have, in bytes.
@@ -83,15 +85,49 @@ impl<T: Trust> Producer<T> {
         self.ring.part().max_inline_len()
     }
 
+    /// How [`wait_room`](Self::wait_room) and [`wait_low`](Self::wait_low) pass the time.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.manner.patience = patience;
+    }
+
     /// Copies a frame into the ring and publishes it. Empty payloads are legal.
     ///
     /// # Errors
     ///
     /// [`PushError::Full`], [`PushError::TooLarge`] above [`max_inline_len`](Self::max_inline_len),
-    /// [`PushError::Closed`] when the reader has left. The ring is unchanged.
+    /// [`PushError::Closed`] when the reader has left, [`PushError::Corrupt`]. The ring is unchanged.
+    #[inline]
     pub fn try_push(&mut self, kind: Kind, bytes: &[u8]) -> Result<Pressure, PushError> {
-        self.stage(kind, bytes)?;
-        Ok(self.publish::<Fenced>())
+        match self.stage(kind, bytes) {
+            Ok(()) => Ok(self.publish()),
+            Err(reason) => {
+                self.settle();
+                Err(reason)
+            }
+        }
+    }
+
+    /// Sends a payload of any length: inline if it fits a frame, otherwise copied into an arena block that the frame
+    /// owns. The reader finds either with [`Frame::copy_to`](super::Frame::copy_to).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Push`] as [`try_push`](Self::try_push), but never `TooLarge`; [`SendError::Alloc`] when the arena
+    /// gives no block. The ring is unchanged, and a block that was taken is free again.
+    pub fn send(&mut self, kind: Kind, bytes: &[u8]) -> Result<Pressure, SendError> {
+        let max = self.arena.max_block_len();
+        let len = bytes.len() as u64;
+        if len <= u64::from(self.max_inline_len()) {
+            return Ok(self.try_push(kind, bytes)?);
+        }
+        let block_len = u32::try_from(len).map_err(|_| AllocError::TooLarge { requested: len, max })?;
+        self.settle();
+        // Before the payload is copied for nothing.
+        self.room(HANDLE_BYTES as usize)?;
+        let mut block = self.arena.alloc(block_len)?;
+        // The block has just this length.
+        let _ = block.write_at(0, bytes);
+        self.push_object(kind, block).map_err(|rejected| SendError::Push(rejected.reason))
     }
 
     /// Reserves room for a frame of `len` bytes, to be written in place.
@@ -99,8 +135,10 @@ impl<T: Trust> Producer<T> {
     /// # Errors
     ///
     /// As [`try_push`](Self::try_push).
+    #[inline]
     pub fn claim(&mut self, kind: Kind, len: u32) -> Result<Claim<'_, T>, PushError> {
-        let room = self.room(u64::from(len))?;
+        self.settle();
+        let room = self.room(len as usize)?;
         Ok(Claim { producer: self, room, kind })
     }
 
@@ -108,41 +146,52 @@ impl<T: Trust> Producer<T> {
     ///
     /// # Errors
     ///
-    /// The block with [`PushError::Full`], [`PushError::Closed`], or [`PushError::ForeignBlock`] if it is from another
-    /// region.
+    /// The block with [`PushError::Full`], [`PushError::Closed`], [`PushError::Corrupt`], or
+    /// [`PushError::ForeignBlock`] if it is from another region.
     pub fn push_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<Pressure, Rejected<ArenaBox<T>>> {
-        self.stage_object(kind, object)?;
-        Ok(self.publish::<Fenced>())
+        let staged = self.stage_object(kind, object);
+        if staged.is_err() {
+            self.settle();
+        }
+        staged.map(|()| self.publish())
     }
 
     /// Many frames with one publish and at most one wake-up.
     pub fn batch(&mut self) -> Batch<'_, T> {
+        self.settle();
         Batch { producer: self }
     }
 
-    /// What the writer should do now, from the reader's present position.
+    /// What the writer should do now, from the reader's present position. [`Pressure::Full`] for a corrupt ring.
     pub fn pressure(&mut self) -> Pressure {
-        self.look();
-        self.update_pressure(self.published)
+        self.settle();
+        match self.look() {
+            Ok(()) => self.update_pressure(self.published),
+            Err(_) => Pressure::Full,
+        }
     }
 
     /// Sleeps until a frame of `len` bytes fits. [`Wake::Ready`] also when it never can: the push then says so.
     pub fn wait_room(&mut self, len: u32, timeout: Option<Duration>) -> Wake {
-        let (ring, bell) = (self.ring.clone(), self.ring.room_bell());
-        bell.wait(&ring.shared.memory, timeout, || match self.room(u64::from(len)) {
+        self.settle();
+        let (ring, manner) = (self.ring.clone(), self.manner);
+        ring.room_bell().wait(&ring.shared, manner, timeout, || match self.room(len as usize) {
             Err(PushError::Full { .. }) => None,
             Err(PushError::Closed) => Some(Wake::Closed),
+            Err(PushError::Corrupt(_)) => Some(Wake::Corrupt),
             Ok(_) | Err(_) => Some(Wake::Ready),
         })
     }
 
     /// Sleeps until the backlog has fallen to the low marks.
     pub fn wait_low(&mut self, timeout: Option<Duration>) -> Wake {
-        let (ring, bell) = (self.ring.clone(), self.ring.room_bell());
-        bell.wait(&ring.shared.memory, timeout, || {
+        self.settle();
+        let (ring, manner) = (self.ring.clone(), self.manner);
+        ring.room_bell().wait(&ring.shared, manner, timeout, || {
             // The role first: a reader that left after its last consume may have made room.
-            let closed = ring.consumer_role().load(Ordering::Acquire) == ROLE_LEFT;
+            let closed = RingRef::has_left(ring.consumer_role());
             match self.pressure() {
+                _ if self.corrupt.is_some() => Some(Wake::Corrupt),
                 Pressure::Ok => Some(Wake::Ready),
                 _ if closed => Some(Wake::Closed),
                 _ => None,
@@ -150,115 +199,154 @@ impl<T: Trust> Producer<T> {
         })
     }
 
-    /// Reads the consumer's cursors. Acquire pairs with its Release of the head: the bytes in front of it are ours to
-    /// overwrite, and its counter is at least as new.
-    fn look(&mut self) {
-        self.head = self.ring.head().load(Ordering::Acquire);
-        self.consumed = self.ring.consumed().load(Ordering::Relaxed);
+    /// The arena of the region, for blocks to send.
+    #[must_use]
+    pub fn arena(&self) -> &Arena<T> {
+        &self.arena
     }
 
-    fn used(&self) -> u64 {
-        self.tail.wrapping_sub(self.head)
+    /// Reads the consumer's cursor.
+    fn look(&mut self) -> Result<(), Corrupt> {
+        if let Some(corrupt) = self.corrupt {
+            return Err(corrupt);
+        }
+        let (head, part) = (self.ring.head(), self.ring.part());
+        if self.tail.since(head).fits(part.units) {
+            self.head = head;
+            return Ok(());
+        }
+        let corrupt = self.ring.corrupt_cursors(self.tail, head);
+        self.corrupt = Some(corrupt);
+        self.head = Cursor { frames: self.tail.frames, units: self.tail.units.wrapping_sub(part.units) };
+        Err(corrupt)
     }
 
     /// Finds room behind the tail, or says what is missing.
-    fn room(&mut self, len: u64) -> Result<Room, PushError> {
+    #[inline]
+    fn room(&mut self, len: usize) -> Result<Room, PushError> {
         let part = self.ring.part();
-        let max = part.max_inline_len();
         let len = match u32::try_from(len) {
-            Ok(len) if len <= max => len,
-            _ => return Err(PushError::TooLarge { len, max }),
+            Ok(len) if len <= part.max_inline_len() => len,
+            _ => return Err(PushError::TooLarge { len: len as u64, max: part.max_inline_len() }),
         };
-        if self.ring.consumer_role().load(Ordering::Acquire) == ROLE_LEFT {
+        if RingRef::has_left(self.ring.consumer_role()) {
             return Err(PushError::Closed);
         }
-        let to_end = part.bytes - part.index_of(self.tail);
-        let frame = frame_bytes(len);
+        let to_end = part.units - part.index(self.tail.units);
+        let frame = frame_units(len);
         let padding = if frame > to_end { to_end } else { 0 };
         let needed = padding + frame;
-        let fits = |producer: &Self| producer.used() + u64::from(needed) <= u64::from(part.bytes);
-        if !fits(self) {
-            self.look();
-        }
-        if !fits(self) {
-            let free = u64::from(part.bytes) - self.used();
-            return Err(PushError::Full { needed, free: u32::try_from(free).unwrap_or(part.bytes) });
+        if self.free_units(part) < needed {
+            self.make_sure_of(needed)?;
         }
         Ok(Room { padding, len })
     }
 
-    fn write(&self, position: u64, bytes: &[u8]) {
+    #[inline]
+    fn free_units(&self, part: Part) -> u32 {
+        // What the head was checked for: never more than the ring's units between the two.
+        part.units - self.tail.since(self.head).units
+    }
+
+    #[cold]
+    fn make_sure_of(&mut self, needed: u32) -> Result<(), PushError> {
+        self.look()?;
+        let free = self.free_units(self.ring.part());
+        if free >= needed {
+            return Ok(());
+        }
+        Err(PushError::Full { needed: needed * UNIT_BYTES, free: free * UNIT_BYTES })
+    }
+
+    /// Writes `bytes` at `offset` of the payload of a frame that has this room; the caller has checked that they fit.
+    #[inline]
+    pub(super) fn write(&self, room: Room, offset: u32, bytes: &[u8]) {
+        let payload = self.tail.units.wrapping_add(room.padding + 1);
         // SAFETY:
         // - `room` found the range free: the consumer's head is behind it by less than a ring, so the consumer reads
         //   none of it until a later publish;
         // - `&mut Producer` upstream and the role word make this the only writer.
-        unsafe { self.ring.shared.write::<T>(self.ring.part().offset_of(position), bytes) }
-    }
-
-    fn payload_position(&self, room: Room) -> u64 {
-        self.tail.wrapping_add(u64::from(room.padding + FRAME_HEADER_BYTES))
+        unsafe { self.ring.shared.write::<T>(self.ring.part().offset(payload) + offset, bytes) }
     }
 
     /// Writes the headers and moves the private tail over the frame.
-    fn seal(&mut self, room: Room, kind: Kind, flags: u16) {
+    #[inline]
+    pub(super) fn seal(&mut self, room: Room, kind: Kind, flags: u16) {
         if room.padding > 0 {
-            let len = room.padding - FRAME_HEADER_BYTES;
-            self.write(self.tail, &Header { len, kind: 0, flags: FLAG_PADDING }.to_bytes());
+            let len = (room.padding - 1) * UNIT_BYTES;
+            self.write_header(self.tail.units, Header { len, kind: 0, flags: FLAG_PADDING });
         }
-        let frame = self.tail.wrapping_add(u64::from(room.padding));
-        self.write(frame, &Header { len: room.len, kind, flags }.to_bytes());
-        self.tail = frame.wrapping_add(u64::from(frame_bytes(room.len)));
-        self.produced = self.produced.wrapping_add(1);
+        let frame = self.tail.units.wrapping_add(room.padding);
+        self.write_header(frame, Header { len: room.len, kind, flags });
+        self.tail = self.tail.after(room.padding + frame_units(room.len));
     }
 
-    fn stage(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), PushError> {
-        let room = self.room(bytes.len() as u64)?;
-        self.write(self.payload_position(room), bytes);
+    #[inline]
+    fn write_header(&self, units: u32, header: Header) {
+        // SAFETY:
+        // - part of the same room as the payload, see `write`.
+        unsafe { self.ring.write_unit::<T>(units, header.to_bits()) }
+    }
+
+    #[inline]
+    pub(super) fn stage(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), PushError> {
+        let room = self.room(bytes.len())?;
+        self.write(room, 0, bytes);
         self.seal(room, kind, 0);
         Ok(())
     }
 
-    fn stage_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
+    pub(super) fn stage_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
         if !object.is_of(&self.ring.shared) {
             return Err(Rejected { value: object, reason: PushError::ForeignBlock });
         }
-        let room = match self.room(8) {
+        let room = match self.room(HANDLE_BYTES as usize) {
             Ok(room) => room,
             Err(reason) => return Err(Rejected { value: object, reason }),
         };
         let handle = object.into_flight(self.ring.part().carrier());
-        self.write(self.payload_position(room), &handle.to_bits().to_le_bytes());
+        self.write(room, 0, &handle.to_bits().to_le_bytes());
         self.seal(room, kind, FLAG_OBJECT);
         Ok(())
     }
 
     /// Shows the reader everything written so far.
-    pub(crate) fn publish<B: Barrier>(&mut self) -> Pressure {
+    #[inline]
+    pub(crate) fn publish(&mut self) -> Pressure {
         let before = self.published;
-        if before != self.tail {
-            self.ring.produced().store(self.produced, Ordering::Relaxed);
-            // The one store that publishes: pairs with the consumer's Acquire of the tail.
-            self.ring.tail().store(self.tail, Ordering::Release);
-            self.published = self.tail;
-            self.ring.data_bell().notify::<B>(&self.ring.shared.memory);
-        }
+        self.settle();
         self.update_pressure(before)
     }
 
-    fn assess(&self, warned: bool) -> Pressure {
-        assess(&self.ring, self.used(), self.produced.wrapping_sub(self.consumed), warned)
+    /// Publishes what a forgotten batch has left, if there is anything.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if self.published != self.tail {
+            self.ring.set_tail(self.tail);
+            self.published = self.tail;
+            self.ring.data_bell().notify(&self.ring.shared, self.manner.fences);
+        }
     }
 
     /// `before` is the tail that was last assessed.
-    fn update_pressure(&mut self, before: u64) -> Pressure {
-        let mut pressure = self.assess(self.warned);
-        if pressure != Pressure::Ok {
-            // Perhaps only because the cursors are old.
-            self.look();
-            // A backlog that ended is the end of the warning, although what was added since is in the ring again.
-            let ended = self.used() <= self.tail.wrapping_sub(before);
-            pressure = self.assess(self.warned && !ended);
+    #[inline]
+    fn update_pressure(&mut self, before: Cursor) -> Pressure {
+        let used = self.tail.since(self.head);
+        if !self.warned && self.marks.assess(used, false) == Pressure::Ok {
+            return Pressure::Ok;
         }
+        self.look_at_pressure(before)
+    }
+
+    /// The cursors seen last say that the reader is behind: perhaps only because they are old.
+    fn look_at_pressure(&mut self, before: Cursor) -> Pressure {
+        if self.look().is_err() {
+            return Pressure::Full;
+        }
+        let used = self.tail.since(self.head);
+        // A backlog that ended is the end of the warning, although what was added since is in the ring again.
+        let ended = used.units <= self.tail.since(before).units;
+        let pressure = self.marks.assess(used, self.warned && !ended);
         let warned = pressure != Pressure::Ok;
         if warned != self.warned {
             self.warned = warned;
@@ -266,103 +354,11 @@ impl<T: Trust> Producer<T> {
         }
         pressure
     }
-
-    #[cfg(all(test, inos_loom))]
-    pub(crate) fn push_with<B: Barrier>(&mut self, kind: Kind, bytes: &[u8]) -> Result<Pressure, PushError> {
-        self.stage(kind, bytes)?;
-        Ok(self.publish::<B>())
-    }
-
-    /// The arena of the region, for blocks to send.
-    #[must_use]
-    pub fn arena(&self) -> &Arena<T> {
-        &self.arena
-    }
 }
 
 impl<T: Trust> Drop for Producer<T> {
     fn drop(&mut self) {
-        self.publish::<Fenced>();
-        self.ring.leave_role(self.ring.producer_role(), self.ring.data_bell());
-    }
-}
-
-/// Room for one frame, to be written in place. Dropping it, like [`abort`](Self::abort), leaves no trace.
-#[derive(Debug)]
-pub struct Claim<'a, T: Trust = Threads> {
-    producer: &'a mut Producer<T>,
-    room: Room,
-    kind: Kind,
-}
-
-impl<T: Trust> Claim<'_, T> {
-    /// Bytes of the payload.
-    #[must_use]
-    pub fn len(&self) -> u32 {
-        self.room.len
-    }
-
-    /// Whether the payload is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.room.len == 0
-    }
-
-    /// Writes into the payload. What is never written holds what the ring held before.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfRange`] if the bytes are not all within the payload.
-    pub fn write_at(&mut self, offset: u32, bytes: &[u8]) -> Result<(), OutOfRange> {
-        OutOfRange::check(offset, bytes.len(), self.room.len)?;
-        let position = self.producer.payload_position(self.room).wrapping_add(u64::from(offset));
-        self.producer.write(position, bytes);
-        Ok(())
-    }
-
-    /// Publishes the frame.
-    pub fn commit(self) -> Pressure {
-        self.producer.seal(self.room, self.kind, 0);
-        self.producer.publish::<Fenced>()
-    }
-
-    /// Gives the room back.
-    pub fn abort(self) {}
-}
-
-/// Frames that are published together when the batch is dropped or [`publish`](Self::publish)ed.
-#[derive(Debug)]
-pub struct Batch<'a, T: Trust = Threads> {
-    producer: &'a mut Producer<T>,
-}
-
-impl<T: Trust> Batch<'_, T> {
-    /// Adds a frame.
-    ///
-    /// # Errors
-    ///
-    /// As [`Producer::try_push`]; the frames before it stay in the batch.
-    pub fn push(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), PushError> {
-        self.producer.stage(kind, bytes)
-    }
-
-    /// Adds an arena block.
-    ///
-    /// # Errors
-    ///
-    /// As [`Producer::push_object`]; the frames before it stay in the batch.
-    pub fn push_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
-        self.producer.stage_object(kind, object)
-    }
-
-    /// Publishes what was added.
-    pub fn publish(self) -> Pressure {
-        self.producer.publish::<Fenced>()
-    }
-}
-
-impl<T: Trust> Drop for Batch<'_, T> {
-    fn drop(&mut self) {
-        self.producer.publish::<Fenced>();
+        self.settle();
+        self.ring.leave_role(self.ring.producer_role(), self.ring.data_bell(), self.manner.fences);
     }
 }

@@ -1,13 +1,25 @@
 //! The wake-up protocol: a word that changes, and a count of those who said they sleep.
 
+use super::Ordering;
+use super::barrier::{Announced, Fences};
 use super::futex::{self, Slept};
-use super::{Ordering, fence};
-use crate::memory::Memory;
+use super::order::{self, Check, Pair};
+use crate::region::Shared;
+use crate::trust::Level;
 use core::time::Duration;
 
-/// Looks at the condition this often before it sleeps: about 10 µs where a pause takes 50 ns, which covers the round
-/// trip of a peer that is awake.
-const SPINS: u32 = if cfg!(inos_loom) { 0 } else { 200 };
+/// Looks at the condition this often before it sleeps: about 20 µs where a pause and a look take 50 ns, which covers the
+/// round trip of a peer that is awake.
+const SPINS: u32 = if cfg!(inos_loom) { 0 } else { 400 };
+
+/// No sleep is longer, so that a peer that died between publishing and waking costs no more than this.
+const LONGEST_NAP: Duration = Duration::from_millis(100);
+
+/// The longest sleep when it is not sure that wakers see it.
+const UNSURE_NAP: Duration = Duration::from_millis(1);
+
+/// After so many wake-ups for nothing a wait ends where peers may lie.
+const FRUITLESS: u32 = 64;
 
 /// How a wait ended.
 ///
@@ -34,27 +46,45 @@ pub enum Wake {
     TimedOut,
     /// The other side of the ring has left and nothing is left to take.
     Closed,
-    /// A wait with a timeout ended early with nothing there. The caller, who has the clock, decides how long to wait
-    /// again. A wait without a timeout never ends this way.
+    /// The wait ended early with nothing there. The caller, who has the clock, decides how long to wait again. A wait
+    /// without a timeout ends this way only at [`Hostile`](crate::Hostile), when a peer wakes it for nothing 64 times.
     Spurious,
     /// Nothing is there, and this build or target cannot put a thread to sleep.
     CannotBlock,
+    /// The ring's words are corrupt: the next call that can say more does.
+    Corrupt,
 }
 
-/// The fence between "I wrote" and "does anybody sleep". A type, so that a model can leave it out and must then fail.
-pub(crate) trait Barrier {
-    fn barrier();
+/// How an end of a ring, or a listener, passes the time until something is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Patience {
+    /// Looks all the time and never sleeps: the shortest delay, and a whole processor. Without a clock it cannot measure
+    /// a timeout: a wait that has one ends with [`Wake::Spurious`] after about 20 µs.
+    Spin,
+    /// Looks for about 20 µs, then sleeps. A peer that answers at once is met awake, an idle one costs nothing.
+    #[default]
+    SpinThenPark,
+    /// Sleeps at once: the least processor time, and a wake-up by the system for every message.
+    Park,
 }
 
-/// The fence the proof needs.
-#[derive(Debug)]
-pub(crate) struct Fenced;
+/// How a wait goes about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) patience: Patience,
+    pub(crate) fences: Fences,
+    pub(crate) level: Level,
+}
 
-impl Barrier for Fenced {
-    fn barrier() {
-        fence(Ordering::SeqCst);
+impl Manner {
+    pub(crate) fn of(level: Level) -> Self {
+        Self { patience: Patience::default(), fences: Fences::of(level), level }
     }
 }
+
+/// Whether a thread that spins can ever see something change.
+const CAN_SPIN: bool = !cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
 
 /// Offsets of the word that sleepers sleep on and of their count.
 #[derive(Clone, Copy, Debug)]
@@ -68,76 +98,133 @@ impl Bell {
     ///
     /// Either this load sees the sleeper's count, or the sleeper's check after its own fence sees the store: two fences
     /// of one total order cannot both miss.
-    pub(crate) fn notify<B: Barrier>(self, memory: &Memory) {
-        B::barrier();
-        if memory.u32(self.sleepers).load(Ordering::Relaxed) != 0 {
-            // Release: a sleeper that reads the new value also sees what was stored before.
-            memory.u32(self.word).fetch_add(1, Ordering::Release);
-            futex::wake_all(memory, self.word);
+    #[inline]
+    pub(crate) fn notify(self, shared: &Shared, fences: Fences) {
+        fences.waker();
+        if shared.memory.u32(self.sleepers).load(Ordering::Relaxed) != 0 {
+            self.ring(shared);
         }
+    }
+
+    /// Changes the word and wakes all, whether or not anybody said it sleeps.
+    #[cold]
+    pub(crate) fn ring(self, shared: &Shared) {
+        // Release: a sleeper that reads the new value also sees what was stored before.
+        shared.memory.u32(self.word).fetch_add(1, order::release(Pair::Bell));
+        futex::wake_all(&shared.memory, self.word);
     }
 
     /// Changes the word whether or not anybody sleeps, then wakes: for words that are themselves the condition.
-    pub(crate) fn raise<B: Barrier>(self, memory: &Memory) {
-        memory.u32(self.word).fetch_add(1, Ordering::Release);
-        B::barrier();
-        if memory.u32(self.sleepers).load(Ordering::Relaxed) != 0 {
-            futex::wake_all(memory, self.word);
+    pub(crate) fn raise(self, shared: &Shared, fences: Fences) {
+        shared.memory.u32(self.word).fetch_add(1, order::release(Pair::Bell));
+        fences.waker();
+        if shared.memory.u32(self.sleepers).load(Ordering::Relaxed) != 0 {
+            futex::wake_all(&shared.memory, self.word);
         }
     }
 
-    /// Waits until `check` gives an answer. `Wake::Ready` and `Wake::Closed` come from `check` alone.
+    /// Waits until `check` gives an answer. Answers about the condition come from `check` alone.
     pub(crate) fn wait(
         self,
-        memory: &Memory,
+        shared: &Shared,
+        manner: Manner,
         timeout: Option<Duration>,
         mut check: impl FnMut() -> Option<Wake>,
+    ) -> Wake {
+        let wake = self.wait_for(shared, manner, timeout, &mut check);
+        shared.beat();
+        wake
+    }
+
+    fn wait_for(
+        self,
+        shared: &Shared,
+        manner: Manner,
+        timeout: Option<Duration>,
+        check: &mut impl FnMut() -> Option<Wake>,
     ) -> Wake {
         if let Some(wake) = check() {
             return wake;
         }
-        if !futex::CAN_BLOCK {
-            return Wake::CannotBlock;
-        }
         if timeout.is_some_and(|limit| limit.is_zero()) {
             return Wake::TimedOut;
         }
-        for _ in 0..SPINS {
+        let spins = match manner.patience {
+            Patience::Spin if !CAN_SPIN => return Wake::CannotBlock,
+            Patience::Spin if timeout.is_none() => loop {
+                core::hint::spin_loop();
+                if let Some(wake) = check() {
+                    return wake;
+                }
+            },
+            Patience::Spin | Patience::SpinThenPark => SPINS,
+            Patience::Park => 0,
+        };
+        for _ in 0..spins {
             core::hint::spin_loop();
             if let Some(wake) = check() {
                 return wake;
             }
         }
+        match manner.patience {
+            Patience::Spin => Wake::Spurious,
+            _ if !futex::CAN_BLOCK => Wake::CannotBlock,
+            _ => self.park(shared, manner, timeout, check),
+        }
+    }
+
+    fn park(
+        self,
+        shared: &Shared,
+        manner: Manner,
+        timeout: Option<Duration>,
+        check: &mut impl FnMut() -> Option<Wake>,
+    ) -> Wake {
+        let (mut left, mut fruitless) = (timeout, 0);
         loop {
-            let slept = match self.sleep(memory, timeout, &mut check) {
+            let (slept, nap) = match self.sleep(shared, manner.fences, left, check) {
                 Ok(slept) => slept,
                 Err(wake) => return wake,
             };
-            match (check(), slept, timeout) {
-                (Some(wake), ..) => return wake,
-                (None, Slept::TimedOut, _) => return Wake::TimedOut,
-                (None, Slept::Woken, Some(_)) => return Wake::Spurious,
-                (None, Slept::Woken, None) => {}
+            shared.beat();
+            if let Some(wake) = check() {
+                return wake;
+            }
+            match (slept, left) {
+                (Slept::TimedOut, Some(limit)) if limit <= nap => return Wake::TimedOut,
+                (Slept::TimedOut, Some(limit)) => left = Some(limit.saturating_sub(nap)),
+                (Slept::TimedOut, None) => {}
+                (Slept::Woken, Some(_)) => return Wake::Spurious,
+                (Slept::Woken, None) => fruitless += 1,
+            }
+            if manner.level == Level::Hostile && fruitless >= FRUITLESS {
+                return Wake::Spurious;
             }
         }
     }
 
-    /// One sleep; an error carries the answer `check` gave at the last moment.
+    /// One sleep, and how long it was allowed to be; an error carries the answer `check` gave at the last moment.
     fn sleep(
         self,
-        memory: &Memory,
-        timeout: Option<Duration>,
+        shared: &Shared,
+        fences: Fences,
+        left: Option<Duration>,
         check: &mut impl FnMut() -> Option<Wake>,
-    ) -> Result<Slept, Wake> {
+    ) -> Result<(Slept, Duration), Wake> {
         // Acquire, and before the check: if this already is the value after a call, the check sees what was called for.
-        let expected = memory.u32(self.word).load(Ordering::Acquire);
-        memory.u32(self.sleepers).fetch_add(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let outcome = match check() {
-            Some(wake) => Err(wake),
-            None => Ok(futex::sleep(memory, self.word, expected, timeout)),
+        let expected = shared.memory.u32(self.word).load(order::acquire(Pair::Bell));
+        shared.memory.u32(self.sleepers).fetch_add(1, Ordering::Relaxed);
+        let longest = match fences.sleeper() {
+            Announced::Surely => LONGEST_NAP,
+            Announced::Perhaps => UNSURE_NAP,
         };
-        memory.u32(self.sleepers).fetch_sub(1, Ordering::Relaxed);
+        let nap = left.map_or(longest, |left| left.min(longest));
+        let answer = if order::recheck(Check::BeforeSleep) { check() } else { None };
+        let outcome = match answer {
+            Some(wake) => Err(wake),
+            None => Ok((futex::sleep(&shared.memory, self.word, expected, nap), nap)),
+        };
+        shared.memory.u32(self.sleepers).fetch_sub(1, Ordering::Relaxed);
         outcome
     }
 }

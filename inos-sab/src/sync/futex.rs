@@ -22,13 +22,13 @@ mod imp {
     use rustix::io::Errno;
     use rustix::thread::{Timespec, futex};
 
-    /// Not `PRIVATE`: the same word may later be mapped by another process, whose wake must find us.
+    /// Not `PRIVATE`: the same word may be mapped by another process, whose wake must find us.
     const FLAGS: futex::Flags = futex::Flags::empty();
 
-    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, timeout: Option<Duration>) -> Slept {
-        // A timeout that does not fit the kernel's type is longer than the machine will run.
-        let timeout = timeout.and_then(|limit| Timespec::try_from(limit).ok());
-        match futex::wait(memory.u32(word), FLAGS, expected, timeout.as_ref()) {
+    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, nap: Duration) -> Slept {
+        // What does not fit the kernel's type is longer than the machine will run.
+        let nap = Timespec::try_from(nap).ok();
+        match futex::wait(memory.u32(word), FLAGS, expected, nap.as_ref()) {
             Err(Errno::TIMEDOUT) => Slept::TimedOut,
             // `AGAIN`: the word had changed. `INTR`: a signal. Both make the caller look again.
             Ok(()) | Err(_) => Slept::Woken,
@@ -49,15 +49,14 @@ mod imp {
     /// Short enough that a missed call costs a millisecond, long enough that waiting costs no processor time.
     const NAP: Duration = Duration::from_millis(1);
 
-    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, timeout: Option<Duration>) -> Slept {
-        let mut left = timeout;
+    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, nap: Duration) -> Slept {
+        let mut left = nap;
         while memory.u32(word).load(Ordering::Acquire) == expected {
-            let nap = left.map_or(NAP, |left| left.min(NAP));
-            if nap.is_zero() {
+            if left.is_zero() {
                 return Slept::TimedOut;
             }
-            std::thread::sleep(nap);
-            left = left.map(|left| left - nap);
+            std::thread::sleep(left.min(NAP));
+            left = left.saturating_sub(NAP);
         }
         Slept::Woken
     }
@@ -73,8 +72,8 @@ mod imp {
     use super::{Duration, Memory, Slept};
 
     /// Never called where `CAN_BLOCK` is false.
-    pub(crate) fn sleep(_memory: &Memory, _word: u32, _expected: u32, timeout: Option<Duration>) -> Slept {
-        if timeout.is_some() { Slept::TimedOut } else { Slept::Woken }
+    pub(crate) fn sleep(_memory: &Memory, _word: u32, _expected: u32, _nap: Duration) -> Slept {
+        Slept::TimedOut
     }
 
     pub(crate) fn wake_all(_memory: &Memory, _word: u32) {}
@@ -87,7 +86,7 @@ mod imp {
 
     /// The kernel's rule: compare and enqueue under one lock, and wake under the same lock. Never times out, so that a
     /// lost wake-up is a deadlock the model checker reports.
-    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, _timeout: Option<Duration>) -> Slept {
+    pub(crate) fn sleep(memory: &Memory, word: u32, expected: u32, _nap: Duration) -> Slept {
         if crate::sync::die::is_dead() {
             return Slept::Woken;
         }

@@ -11,13 +11,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn pop(consumer: &mut inos_sab::Consumer) -> Option<(u16, Vec<u8>)> {
     let mut got = None;
-    consumer.drain(1, |frame| {
-        got = Some(match frame {
-            Frame::Inline { kind, payload } => (kind, payload.bytes().to_vec()),
-            Frame::Object { kind, object } => (kind, object.as_slice().to_vec()),
-        });
+    let drained = consumer.drain(1, |frame| {
+        assert!(!matches!(frame, Frame::Gone { .. }));
+        got = Some((frame.kind(), frame.bytes().to_vec()));
         Flow::Continue
     });
+    assert_eq!(drained, Ok(usize::from(got.is_some())));
     got
 }
 
@@ -28,7 +27,7 @@ fn empty_payloads_are_messages() {
     let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
     for kind in 0..1000 {
         producer.try_push(kind, &[]).unwrap();
-        assert_eq!(consumer.peek(), Some(FrameInfo { kind, form: Form::Inline, len: 0 }));
+        assert_eq!(consumer.peek(), Ok(Some(FrameInfo { kind, form: Form::Inline, len: 0 })));
         assert_eq!(pop(&mut consumer), Some((kind, vec![])));
     }
     assert_eq!(pop(&mut consumer), None);
@@ -74,16 +73,16 @@ fn pressure_has_hysteresis_and_ends_with_the_backlog() {
         assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Ok);
     }
     assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Warn);
-    consumer.drain(5, |_| Flow::Continue);
+    consumer.drain(5, |_| Flow::Continue).unwrap();
     assert_eq!((producer.pressure(), flow.pressure(), flow.count()), (Pressure::Warn, Pressure::Warn, 5));
-    consumer.drain(1, |_| Flow::Continue);
+    consumer.drain(1, |_| Flow::Continue).unwrap();
     assert_eq!((producer.pressure(), flow.count(), flow.bytes()), (Pressure::Ok, 4, 32));
     // By bytes, up to full; an observer sees the end of it although the writer has not looked again.
-    consumer.drain(9, |_| Flow::Continue);
+    consumer.drain(9, |_| Flow::Continue).unwrap();
     for expected in [Pressure::Ok, Pressure::Ok, Pressure::Ok, Pressure::Warn, Pressure::Warn, Pressure::Full] {
         assert_eq!(producer.try_push(1, &[0; 120]).unwrap(), expected);
     }
-    consumer.drain(9, |_| Flow::Continue);
+    consumer.drain(9, |_| Flow::Continue).unwrap();
     assert_eq!((flow.pressure(), flow.count()), (Pressure::Ok, 0));
     assert_eq!(producer.wait_low(None), Wake::Ready);
 }
@@ -114,9 +113,9 @@ fn a_backlog_that_ended_unseen_ends_the_warning() {
     for expected in [Pressure::Ok, Pressure::Ok, Pressure::Ok, Pressure::Warn] {
         assert_eq!(producer.try_push(1, &[]).unwrap(), expected);
     }
-    consumer.drain(3, |_| Flow::Continue);
+    consumer.drain(3, |_| Flow::Continue).unwrap();
     assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Warn);
-    consumer.drain(9, |_| Flow::Continue);
+    consumer.drain(9, |_| Flow::Continue).unwrap();
     assert_eq!(producer.try_push(1, &[]).unwrap(), Pressure::Ok);
     assert_eq!(region.inbox_flow().pressure(), Pressure::Ok);
 }
@@ -154,7 +153,7 @@ fn claims_and_batches_show_nothing_before_their_end() {
     claim.write_at(0, &[1; 10]).unwrap();
     assert!(claim.write_at(5, &[1; 6]).is_err());
     assert!(claim.write_at(u32::MAX, &[1; 6]).is_err());
-    assert_eq!(consumer.peek(), None);
+    assert_eq!(consumer.peek(), Ok(None));
     claim.abort();
     producer.claim(1, 4).unwrap().abort();
     let mut claim = producer.claim(2, 3).unwrap();
@@ -165,9 +164,9 @@ fn claims_and_batches_show_nothing_before_their_end() {
     let mut batch = producer.batch();
     batch.push(3, b"x").unwrap();
     batch.push(4, b"y").unwrap();
-    assert_eq!(consumer.peek(), None);
+    assert_eq!(consumer.peek(), Ok(None));
     batch.publish();
-    assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), 2);
+    assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(2));
 }
 
 #[test]
@@ -205,7 +204,7 @@ fn objects_outlive_both_ends() {
     drop(producer);
     assert!(arena.largest_free() < arena.max_block_len());
     let mut consumer = region.inbox_consumer().unwrap();
-    assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), 1);
+    assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(1));
     assert_eq!(arena.largest_free(), arena.max_block_len());
 }
 

@@ -52,7 +52,7 @@ fn exchange(start: u64, count: u64) {
             Wake::Closed => break,
             other => panic!("{other:?}"),
         }
-        consumer.drain(100, |frame| {
+        let drained = consumer.drain(100, |frame| {
             let (len, object) = (index(next(), 512), next().is_multiple_of(16));
             assert_eq!(u64::from(frame.kind()), expected % 60_000);
             let fill = expected.to_le_bytes()[0];
@@ -65,10 +65,12 @@ fn exchange(start: u64, count: u64) {
                     assert!(object && block.as_slice().len() == len * 3);
                     assert!(block.as_slice().iter().all(|byte| *byte == fill));
                 }
+                Frame::Gone { reason, .. } => panic!("{reason}"),
             }
             expected += 1;
             Flow::Continue
         });
+        assert!(drained.is_ok_and(|frames| frames > 0));
     }
     writer.join().expect("succeeds");
     assert_eq!(expected, count);
@@ -108,7 +110,7 @@ fn sleepers_of_every_kind_wake() {
         producer
     });
     until_asleep();
-    consumer.drain(usize::MAX, |_| Flow::Continue);
+    consumer.drain(usize::MAX, |_| Flow::Continue).unwrap();
     let producer = writer.join().unwrap();
 
     let reader = thread::spawn(move || assert_eq!(consumer.wait(None), Wake::Closed));

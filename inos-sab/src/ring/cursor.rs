@@ -1,0 +1,60 @@
+//! Where one side of a ring stands: position and count of frames in one word.
+
+/// Bytes of the unit in which positions count: a frame's header.
+pub(crate) const UNIT_BYTES: u32 = 8;
+
+/// A side's word: `{ frames: 32, units: 32 }`, both wrapping. Position and count are published by one store, so nobody
+/// ever sees one without the other, and a side that dies leaves both as they were.
+///
+/// 32 bits are enough: each word has one writer, only differences are used, and a ring has at most 2^16 units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) frames: u32,
+    pub(crate) units: u32,
+}
+
+impl Cursor {
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
+        Self { frames: u32::from_le_bytes([e, f, g, h]), units: u32::from_le_bytes([a, b, c, d]) }
+    }
+
+    pub(crate) const fn to_bits(self) -> u64 {
+        (self.frames as u64) << 32 | self.units as u64
+    }
+
+    /// Both halves at `start` bytes, a multiple of 8.
+    pub(crate) const fn at(start: u64) -> Self {
+        let units = Self::from_bits(start / UNIT_BYTES as u64).units;
+        Self { frames: units, units }
+    }
+
+    /// What lies between `behind` and this one.
+    pub(crate) const fn since(self, behind: Self) -> Span {
+        Span { frames: self.frames.wrapping_sub(behind.frames), units: self.units.wrapping_sub(behind.units) }
+    }
+
+    /// Behind one more frame of `units`, its padding included.
+    pub(crate) const fn after(self, units: u32) -> Self {
+        Self { frames: self.frames.wrapping_add(1), units: self.units.wrapping_add(units) }
+    }
+}
+
+/// What lies between two cursors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) frames: u32,
+    pub(crate) units: u32,
+}
+
+impl Span {
+    /// Whether so much can be in a ring of `ring_units`: a frame takes at least a unit, and only frames take any.
+    pub(crate) const fn fits(self, ring_units: u32) -> bool {
+        self.units <= ring_units && self.frames <= self.units && (self.units == 0) == (self.frames == 0)
+    }
+
+    /// Bytes, for spans that fit.
+    pub(crate) const fn bytes(self) -> u32 {
+        self.units.saturating_mul(UNIT_BYTES)
+    }
+}
