@@ -6,14 +6,17 @@ use super::input::Source;
 use super::pack::{resize, unpack, with_payload};
 use super::wire::{CODE_RESULT, FLAG_ACCEPTS_LZ4, FLAG_LZ4, HEADER_BYTES, Header, REFUSAL_BYTES, error_of};
 use crate::arena::ArenaBox;
-use crate::error::{AllocError, OutOfRange, PushError, Rejected};
+use crate::error::{AllocError, Corrupt, OutOfRange, PushError, Rejected};
 use crate::flow::Pressure;
 use crate::ring::{Consumer, Flow, Frame, Kind, Producer};
-use crate::sync::bell::Wake;
+use crate::sync::bell::{Patience, Wake};
 use crate::trust::{Cooperative, Threads, Trust};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
+
+/// After so many frames that are no answers a call ends: a peer that sends nothing else must not keep it.
+const MAX_SKIPPED: u32 = 64;
 
 /// Sends requests and gets their answers. Numbers requests from 1 on; which are under way is for the caller to know.
 ///
@@ -35,7 +38,7 @@ use core::time::Duration;
 /// let id = client.send(1, request)?;
 /// runner.run_once(1)?;
 ///
-/// let answer = client.next_completion().ok_or("answered above")?;
+/// let answer = client.next_completion()?.ok_or("answered above")?;
 /// assert_eq!(answer.id, id);
 /// assert_eq!(answer.outcome?.as_slice(), 200_000_u64.to_le_bytes());
 /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -141,20 +144,23 @@ impl<T: Trust> JobClient<T> {
     }
 
     /// The next answer, if there is one. Frames that are no answers (shorter than a header, or without their block) are
-    /// skipped.
-    pub fn next_completion(&mut self) -> Option<Completion<T>> {
+    /// skipped, at most 64 at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], now and at every later call.
+    pub fn next_completion(&mut self) -> Result<Option<Completion<T>>, Corrupt> {
         let mut next = None;
-        while next.is_none() {
-            let taken = self.consumer.drain(1, |frame| {
+        for _ in 0..MAX_SKIPPED {
+            let frames = self.consumer.drain(1, |frame| {
                 next = Completion::of(frame);
                 Flow::Continue
-            });
-            // Of a corrupt ring nothing is taken: `wait` says so.
-            if !taken.is_ok_and(|frames| frames > 0) {
+            })?;
+            if frames == 0 || next.is_some() {
                 break;
             }
         }
-        next
+        Ok(next)
     }
 
     /// Sleeps until there is an answer: as [`Consumer::wait`].
@@ -166,6 +172,12 @@ impl<T: Trust> JobClient<T> {
     /// [`send`](Self::send)t: as [`Producer::wait_room`].
     pub fn wait_room(&mut self, len: u32, timeout: Option<Duration>) -> Wake {
         self.producer.wait_room(len.saturating_add(HEADER_BYTES), timeout)
+    }
+
+    /// How waits pass the time.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.consumer.set_patience(patience);
+        self.producer.set_patience(patience);
     }
 
     /// What the caller should do now: as [`Producer::pressure`] of the requests.

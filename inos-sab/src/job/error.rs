@@ -193,15 +193,25 @@ pub enum JobRunnerError {
     /// The reader of the answers has left; another one may come. The finished answer is kept.
     #[error("the reader of the answers has left")]
     Closed,
-    /// The ring of the answers refuses a frame that it should take.
+    /// The ring of the answers refuses a frame that it should take: its room, or its words, are not what they were.
     #[error("the ring of the answers refused a frame: {reason}")]
     Refused {
         /// What the ring said.
         reason: PushError,
     },
-    /// A peer's fault: the inbox holds no frames any more.
+    /// A peer's fault: one of the rings cannot be used any more.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
+}
+
+impl From<PushError> for JobRunnerError {
+    fn from(reason: PushError) -> Self {
+        match reason {
+            PushError::Closed => Self::Closed,
+            PushError::Corrupt(corrupt) => Self::Corrupt(corrupt),
+            reason => Self::Refused { reason },
+        }
+    }
 }
 
 /// A packed result was not unpacked. The answer is unchanged.

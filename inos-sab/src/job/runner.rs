@@ -9,7 +9,7 @@ use crate::arena::ArenaBox;
 use crate::error::PushError;
 use crate::region::Shared;
 use crate::ring::{Consumer, Flow, Frame, Kind, Producer};
-use crate::sync::bell::Wake;
+use crate::sync::bell::{Patience, Wake};
 use crate::trust::{Threads, Trust};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -45,9 +45,9 @@ use core::time::Duration;
 /// let second = client.submit(9, b"nobody knows this kind")?;
 /// runner.run_once(usize::MAX)?;
 ///
-/// let answer = client.next_completion().ok_or("answered above")?;
+/// let answer = client.next_completion()?.ok_or("answered above")?;
 /// assert_eq!((answer.id, answer.outcome?.as_slice()), (first, &b"desserts"[..]));
-/// let answer = client.next_completion().ok_or("answered above")?;
+/// let answer = client.next_completion()?.ok_or("answered above")?;
 /// assert_eq!((answer.id, answer.outcome.unwrap_err()), (second, JobError::UnknownKind { kind: 9 }));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
@@ -148,13 +148,9 @@ impl<T: Trust> JobRunner<T> {
         let mut ran = Ran { answered: 0, failed: 0, dropped: 0, next: Next::More };
         for _ in 0..max {
             self.answers.flush()?;
-            match self.answers.wait(Some(Duration::ZERO)) {
-                Wake::Ready => {}
-                Wake::Closed => return Err(JobRunnerError::Closed),
-                _ => {
-                    ran.next = Next::OutboxFull;
-                    break;
-                }
+            if !self.answers.has_room()? {
+                ran.next = Next::OutboxFull;
+                break;
             }
             match self.take_one()? {
                 None => {
@@ -190,10 +186,17 @@ impl<T: Trust> JobRunner<T> {
                     wake => wake,
                 },
             };
-            if wake != Wake::Ready {
+            // What is corrupt, the next `run_once` says.
+            if !matches!(wake, Wake::Ready | Wake::Corrupt) {
                 return Ok(wake);
             }
         }
+    }
+
+    /// How [`run`](Self::run) passes the time.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.consumer.set_patience(patience);
+        self.answers.producer.set_patience(patience);
     }
 
     /// Says which request ran when the last runner's process died; it stands in that participant's record. If it comes
@@ -395,16 +398,26 @@ impl<T: Trust> Answers<T> {
             },
         };
         self.waiting = Some((kind, finished));
-        Err(match reason {
-            PushError::Closed => JobRunnerError::Closed,
-            reason => JobRunnerError::Refused { reason },
-        })
+        Err(reason.into())
     }
 
-    /// Waits until there is room for any answer: for the longest refusal.
+    /// Whether any answer fits: the longest refusal does.
+    fn has_room(&mut self) -> Result<bool, JobRunnerError> {
+        match self.producer.claim(0, self.longest()) {
+            Ok(claim) => claim.abort(),
+            Err(PushError::Full { .. }) => return Ok(false),
+            Err(reason) => return Err(reason.into()),
+        }
+        Ok(true)
+    }
+
+    /// Sleeps until any answer fits.
     fn wait(&mut self, timeout: Option<Duration>) -> Wake {
-        let longest = u32::try_from(REFUSAL_BYTES).unwrap_or(u32::MAX);
-        self.producer.wait_room(longest.min(self.producer.max_inline_len()), timeout)
+        self.producer.wait_room(self.longest(), timeout)
+    }
+
+    fn longest(&self) -> u32 {
+        u32::try_from(REFUSAL_BYTES).unwrap_or(u32::MAX).min(self.producer.max_inline_len())
     }
 }
 

@@ -5,9 +5,9 @@
 //! counted between the caller's write and the job's first look, and between the job's last write and the caller's look,
 //! except the one copy that a hostile input costs.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use inos_sab::{Cooperative, Input, JobClient, JobOutput, JobRunner, Layout, Region, Threads, Trust};
-use std::sync::Arc;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -41,7 +41,7 @@ fn addresses_stay<T: Cooperative>(region: &Region<T>) {
         let written = request.as_mut_slice().as_ptr().addr();
         client.send(1, request).expect("room");
         assert_eq!(runner.run_once(1).expect("a reader").failed, 0);
-        let answer = client.next_completion().expect("an answer").outcome.expect("a result");
+        let answer = client.next_completion().expect("a sound ring").expect("an answer").outcome.expect("a result");
         assert_eq!(seen[0].load(Ordering::Relaxed), written);
         assert_eq!(seen[1].load(Ordering::Relaxed), answer.as_slice().as_ptr().addr());
         assert!(answer.as_slice().len() == len as usize && answer.as_slice().iter().all(|&byte| byte == 9));
@@ -119,7 +119,8 @@ mod counted {
                     written
                 };
                 assert_eq!(runner.run_once(1).expect("a reader").failed, 0);
-                let answer = client.next_completion().expect("an answer").outcome.expect("a result");
+                let answer =
+                    client.next_completion().expect("a sound ring").expect("an answer").outcome.expect("a result");
                 let now = Readings { written, received: copied(), ..*readings.lock().expect("no panics") };
                 let mut result = vec![0; len as usize];
                 answer.read_at(0, &mut result).expect("in range");

@@ -84,7 +84,7 @@ fn requests_of_every_size_are_answered_in_order() {
 
         let expected: Vec<u8> = bytes.iter().rev().copied().collect();
         for id in ids {
-            let completion = client.next_completion().unwrap();
+            let completion = client.next_completion().unwrap().unwrap();
             assert_eq!((completion.id, completion.kind), (id, 3));
             let answer = completion.outcome.unwrap();
             assert_eq!((answer.as_slice(), answer.len(), answer.is_packed()), (&expected[..], len, false));
@@ -94,7 +94,7 @@ fn requests_of_every_size_are_answered_in_order() {
             assert!(len == 0 || answer.unpack(&mut copy, len - 1).is_err());
             assert!(answer.read_at(len, &mut [0]).is_err());
         }
-        assert!(client.next_completion().is_none());
+        assert!(client.next_completion().unwrap().is_none());
     }
     assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
 }
@@ -128,7 +128,7 @@ fn a_jobs_error_travels_whole() {
         JobError::UnknownKind { kind: 5 },
     ];
     for error in expected {
-        assert_eq!(client.next_completion().unwrap().outcome.unwrap_err(), error);
+        assert_eq!(client.next_completion().unwrap().unwrap().outcome.unwrap_err(), error);
     }
     assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
 }
@@ -162,10 +162,10 @@ fn a_panic_is_an_answer() {
     std::panic::set_hook(hook);
     assert_eq!(outcome.unwrap(), ran(4, 3, 0, Next::Idle));
     for text in ["stale chunk", "chunk of 3 bytes", ""] {
-        let error = client.next_completion().unwrap().outcome.unwrap_err();
+        let error = client.next_completion().unwrap().unwrap().outcome.unwrap_err();
         assert_eq!(error, JobError::Panicked { message: Message::new(text) });
     }
-    assert_eq!(client.next_completion().unwrap().outcome.unwrap().as_slice(), b"cba");
+    assert_eq!(client.next_completion().unwrap().unwrap().outcome.unwrap().as_slice(), b"cba");
     assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
 }
 
@@ -191,7 +191,7 @@ fn a_full_outbox_stops_the_runner() {
     assert_eq!(runner.run(Some(Duration::ZERO)).unwrap(), expected_wake());
     let mut check = |client: &mut JobClient| {
         let mut count = 0;
-        while let Some(completion) = client.next_completion() {
+        while let Some(completion) = client.next_completion().unwrap() {
             assert_eq!(completion.id, JobId(received + 1));
             let expected: Vec<u8> = received.to_le_bytes().iter().rev().copied().collect();
             let answer = completion.outcome.unwrap();
@@ -258,7 +258,10 @@ fn broken_answers_are_errors() {
     let mut client = JobClient::new(region.inbox_producer().unwrap(), region.outbox_consumer().unwrap()).unwrap();
     let mut next = |bytes: &[u8]| {
         outbox.try_push(1, bytes).unwrap();
-        client.next_completion().map(|completion| (completion.id, completion.outcome.map(|answer| answer.len())))
+        client
+            .next_completion()
+            .unwrap()
+            .map(|completion| (completion.id, completion.outcome.map(|answer| answer.len())))
     };
     assert_eq!(next(b"fifteen bytes.."), None);
     let malformed = Some((JobId(5), Err(JobError::Malformed)));
@@ -314,13 +317,16 @@ fn outputs_grow_and_shrink() {
     client.submit(2, &[]).unwrap();
     runner.run_once(2).unwrap();
 
-    let long = client.next_completion().unwrap().outcome.unwrap();
+    let long = client.next_completion().unwrap().unwrap().outcome.unwrap();
     let mut expected: Vec<u8> = (0..10_000_u32).flat_map(u32::to_le_bytes).collect();
     expected[0] = 9;
     assert!(long.as_slice() == expected);
-    assert_eq!(client.next_completion().unwrap().outcome.unwrap().as_slice(), [1; 10]);
-    assert_eq!(client.next_completion().unwrap().outcome.unwrap().as_slice(), [[1; 60].as_slice(), &[2; 40]].concat());
-    let error = client.next_completion().unwrap().outcome.unwrap_err();
+    assert_eq!(client.next_completion().unwrap().unwrap().outcome.unwrap().as_slice(), [1; 10]);
+    assert_eq!(
+        client.next_completion().unwrap().unwrap().outcome.unwrap().as_slice(),
+        [[1; 60].as_slice(), &[2; 40]].concat()
+    );
+    let error = client.next_completion().unwrap().unwrap().outcome.unwrap_err();
     assert_eq!(error, JobError::TooLarge { requested: 1000, max: 100 });
 }
 
@@ -351,7 +357,7 @@ fn a_caller_that_leaves_loses_no_answer() {
     let mut client = JobClient::new(inbox, region.outbox_consumer().unwrap()).unwrap().starting_at(JobId(100));
     assert_eq!(runner.run_once(9).unwrap(), ran(1, 0, 0, Next::Idle));
     for (id, bytes) in [(1, &b"erofeb"[..]), (2, b"kept"), (3, b"retfa")] {
-        let completion = client.next_completion().unwrap();
+        let completion = client.next_completion().unwrap().unwrap();
         assert_eq!((completion.id, completion.outcome.unwrap().as_slice()), (JobId(id), bytes));
     }
     assert_eq!(client.submit(1, &[]).unwrap(), JobId(100));
@@ -396,7 +402,7 @@ fn rings_too_small_for_a_header_are_refused() {
         let request = client.request(9).unwrap();
         client.send(kind, request).unwrap();
         runner.run_once(1).unwrap();
-        assert_eq!(client.next_completion().unwrap().outcome.map(|answer| answer.len()), expected);
+        assert_eq!(client.next_completion().unwrap().unwrap().outcome.map(|answer| answer.len()), expected);
     }
 }
 
@@ -437,7 +443,7 @@ mod lz4 {
         let expected: Vec<u8> = request.as_mut_slice().iter().rev().copied().collect();
         client.send(1, request).unwrap();
         runner.run_once(1).unwrap();
-        let answer = client.next_completion().unwrap().outcome.unwrap();
+        let answer = client.next_completion().unwrap().unwrap().outcome.unwrap();
         assert!(answer.is_packed() && answer.len() < 20_000);
         let mut plain = vec![];
         answer.unpack(&mut plain, 300_000).unwrap();
@@ -464,7 +470,7 @@ mod lz4 {
             let mut object = region.arena().alloc(u32::try_from(bytes.len()).unwrap()).unwrap();
             object.write_at(0, &bytes).unwrap();
             outbox.push_object(1, object).unwrap();
-            let answer = client.next_completion().unwrap().outcome.unwrap();
+            let answer = client.next_completion().unwrap().unwrap().outcome.unwrap();
             assert_eq!(answer.unpack(&mut vec![], u32::MAX), Err(UnpackError::Malformed), "{len}");
         }
     }
@@ -489,7 +495,7 @@ mod lz4 {
         object.write_at(0, &bytes).unwrap();
         outbox.push_object(1, object).unwrap();
         let mut plain = vec![];
-        client.next_completion().unwrap().outcome.unwrap().unpack(&mut plain, 1000).unwrap();
+        client.next_completion().unwrap().unwrap().outcome.unwrap().unpack(&mut plain, 1000).unwrap();
         assert_eq!(plain, [5; 1000]);
     }
 }
@@ -509,7 +515,7 @@ fn a_runner_on_a_thread_answers_everything_and_ends() {
             continue;
         }
         assert_eq!(client.wait(None), Wake::Ready);
-        while let Some(completion) = client.next_completion() {
+        while let Some(completion) = client.next_completion().unwrap() {
             assert_eq!(completion.id, JobId(u64::from(received) + 1));
             assert_eq!(completion.outcome.unwrap().as_slice(), received.to_le_bytes());
             received += 1;
