@@ -249,12 +249,21 @@ pub enum Stale {
     /// The block is pinned by readers, so nobody can own it now.
     #[error("the block is pinned by {pins} readers")]
     Pinned {
-        /// Readers that hold it.
+        /// Pins among threads; between processes, the participants that hold any.
         pins: u32,
     },
-    /// The count of readers is at its limit of 65,535.
-    #[error("the block is pinned by 65535 readers, the limit")]
+    /// The count of pins is at its limit: 65,535 among threads, 4,294,967,293 of one process.
+    #[error("the block is pinned as often as can be counted")]
     PinLimit,
+    /// Others changed the block's state in each of `tries` attempts to pin it. It may work in a moment.
+    #[error("the state of the block was contended {tries} times")]
+    Contended {
+        /// Attempts made.
+        tries: u32,
+    },
+    /// What the region says about the block contradicts itself: somebody wrote to it who does not keep to the protocol.
+    #[error("the block's metadata contradict each other")]
+    Corrupt,
 }
 
 /// Bytes outside of a block, frame or claim were named: the caller's fault. Nothing was copied.

@@ -129,7 +129,7 @@ pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
 pub use participant::{Liveness, Peer, PeerId};
 pub use recovery::Recovery;
 
-pub use arena::{Arena, ArenaBox, ArenaRef, Handle};
+pub use arena::{Arena, ArenaBox, ArenaCheck, ArenaFault, ArenaRef, ArenaStats, ClassStats, Handle};
 pub use flow::{FlowControl, Pressure};
 pub use ring::{Batch, Claim, Consumer, Flow, Form, Frame, FrameInfo, Kind, Payload, Producer};
 pub use switchboard::{Event, Listener, Slot, State, Switchboard};

@@ -1,91 +1,50 @@
-//! Owning a block, pinning a block, and the number that names a block.
+//! Owning a block and pinning a block.
 
 use super::Local;
-use super::cell::{Carrier, Cell, GENERATION_BITS, ONE_PIN, PIN_LIMIT, State};
-use super::space::Space;
+use super::cell::{Carrier, Cell, ONE_PIN, State};
+use super::handle::Handle;
+use super::pins::count_up;
+use super::space::{Extent, Side, Space, Taken};
 use crate::error::{OutOfRange, Stale};
-use crate::layout::GRANULE_BYTES;
 use crate::region::Shared;
 use crate::ring::Kind;
 use crate::sync::Ordering;
-use crate::trust::{Cooperative, Threads, Trust};
+use crate::sync::order::{self, Pair};
+use crate::trust::sealed::Sealed;
+use crate::trust::{Cooperative, Level, Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use core::num::NonZeroU64;
 
-/// Names a block: `{ granule: 20, generation: 44 }`, the granule counted from the start of the arena, where metadata
-/// lies; so zero names nothing. It is a number: copying it gives no access and dropping it frees nothing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Handle(NonZeroU64);
-
-impl Handle {
-    /// The number, as it stands in rings and manifests.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.0.get()
-    }
-
-    /// A handle from its number; `None` for 0. Any other number is safe to try: at worst it is [`Stale`].
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Option<Self> {
-        match NonZeroU64::new(bits) {
-            Some(bits) => Some(Self(bits)),
-            None => None,
-        }
-    }
-
-    /// Where the block starts, in bytes from the start of the arena.
-    #[must_use]
-    pub const fn offset(self) -> u64 {
-        (self.0.get() >> GENERATION_BITS) * GRANULE_BYTES as u64
-    }
-
-    /// How often the block's first granule was freed before.
-    #[must_use]
-    pub const fn generation(self) -> u64 {
-        self.0.get() & ((1 << GENERATION_BITS) - 1)
-    }
-
-    /// The granule, counted from the first payload byte, if there is such a one.
-    fn granule(self, shared: &Shared) -> Result<u32, Stale> {
-        let granule = (self.0.get() >> GENERATION_BITS).checked_sub(metadata_granules(shared)).ok_or(Stale::Freed)?;
-        let granule = u32::try_from(granule).map_err(|_| Stale::Freed)?;
-        if granule < Space::new(shared).granule_count() { Ok(granule) } else { Err(Stale::Freed) }
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handle({:#x}, generation {})", self.offset(), self.generation())
-    }
-}
-
-fn metadata_granules(shared: &Shared) -> u64 {
-    u64::from((shared.layout.arena_data() - shared.layout.arena().offset) / GRANULE_BYTES)
-}
-
-/// A block's place, once its cell has been checked.
+/// A block's place, once its cell and side word have been checked.
 struct Place {
     local: Arc<Local>,
-    granule: u32,
     generation: u64,
+    granule: u32,
     len: u32,
+    extent: Extent,
+    kind: Kind,
 }
 
 impl Place {
     fn space(&self) -> Space<'_> {
-        Space::new(&self.local.shared)
+        self.local.space()
     }
 
     fn handle(&self) -> Handle {
-        let granule = u64::from(self.granule) + metadata_granules(&self.local.shared);
-        let bits = granule << GENERATION_BITS | self.generation;
-        Handle(NonZeroU64::new(bits).expect("metadata lies in front of every block"))
+        self.local.geometry.handle(self.granule, self.generation)
     }
 
     fn offset(&self) -> u32 {
-        self.local.shared.layout.arena_data() + self.granule * GRANULE_BYTES
+        self.local.geometry.payload(self.granule)
+    }
+
+    fn taken(&self) -> Taken {
+        Taken { granule: self.granule, generation: self.generation, extent: self.extent }
+    }
+
+    fn side(&self) -> Side {
+        Side { len: self.len, kind: self.kind, extent: self.extent }
     }
 
     fn read<T: Trust>(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
@@ -115,35 +74,39 @@ pub struct ArenaBox<T: Trust = Threads> {
 }
 
 impl<T: Trust> ArenaBox<T> {
-    /// Wraps a block whose cell this thread has just set to `Owned`.
-    pub(super) fn adopt(local: Arc<Local>, granule: u32, len: u32) -> Self {
-        let space = Space::new(&local.shared);
-        let generation = Cell::from_bits(space.cell(granule).load(Ordering::Relaxed)).generation;
-        space.side(granule).store(u64::from(len), Ordering::Relaxed);
-        Self { place: Place { local, granule, generation, len }, trust: PhantomData }
+    /// Wraps a block whose cell this thread has just set to owned.
+    pub(super) fn adopt(local: Arc<Local>, taken: Taken, len: u32) -> Self {
+        let Taken { granule, generation, extent } = taken;
+        Self { place: Place { local, generation, granule, len, extent, kind: 0 }, trust: PhantomData }
     }
 
-    /// Takes a block that nobody owns, if its cell is `from`.
-    pub(super) fn claim(local: &Arc<Local>, handle: Handle, from: Cell) -> Result<Self, Stale> {
-        let granule = handle.granule(&local.shared)?;
-        let space = Space::new(&local.shared);
+    /// Takes a block that nobody owns, if its cell is `from`. `pair` names the last one to have a right to it.
+    pub(super) fn claim(local: &Arc<Local>, handle: Handle, from: Cell, pair: Pair) -> Result<Self, Stale> {
+        let granule = local.geometry.granule_of(handle)?;
+        let space = local.space();
         let generation = handle.generation();
-        let (old, new) = (from.to_bits(), Cell::owned(generation, local.shared.me).to_bits());
+        let owned = Cell::owned(generation, space.me);
+        let word = space.cell(granule);
         // Acquire pairs with the Release that let the block go, and with those of its last readers.
-        match space.cell(granule).compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => {}
-            Err(bits) => {
-                let cell = Cell::from_bits(bits);
-                return Err(match cell.state {
-                    _ if cell.generation != generation => Stale::Freed,
-                    State::Free => Stale::Freed,
-                    State::Detached => Stale::Pinned { pins: u32::from(cell.who) },
-                    State::Owned | State::InFlight | State::Corrupt => Stale::Owned,
-                });
-            }
+        if let Err(bits) =
+            word.compare_exchange(from.to_bits(), owned.to_bits(), order::acquire(pair), Ordering::Relaxed)
+        {
+            let cell = Cell::from_bits(bits);
+            cell.pinnable(generation)?;
+            // Detached. Pinned if that was expected; in a ring or slot, somebody lied.
+            let pins = u32::from(cell.who);
+            return Err(match (from.state, <T as Sealed>::LEVEL) {
+                (State::Detached, Level::Threads) => Stale::Pinned { pins },
+                (State::Detached, Level::Crash | Level::Hostile) => Stale::Pinned { pins: pins.count_ones() },
+                _ => Stale::Corrupt,
+            });
         }
-        let len = len_of(space.side(granule).load(Ordering::Relaxed));
-        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len }, trust: PhantomData })
+        let Some(Side { len, kind, extent }) = space.describe(granule) else {
+            space.replace_owned::<T>(granule, owned, from, Ordering::Relaxed);
+            return Err(Stale::Corrupt);
+        };
+        let place = Place { local: Arc::clone(local), generation, granule, len, extent, kind };
+        Ok(Self { place, trust: PhantomData })
     }
 
     /// Bytes asked for.
@@ -172,7 +135,7 @@ impl<T: Trust> ArenaBox<T> {
     pub fn write_at(&mut self, offset: u32, bytes: &[u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, bytes.len(), self.place.len)?;
         // SAFETY:
-        // - the cell says `Owned`, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
+        // - the cell says owned, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
         unsafe { self.place.local.shared.write::<T>(self.place.offset() + offset, bytes) };
         Ok(())
     }
@@ -201,11 +164,12 @@ impl<T: Trust> ArenaBox<T> {
         self.let_go(cell)
     }
 
-    fn let_go(self, cell: Cell) -> Handle {
-        let handle = self.handle();
-        // Nobody else changes the cell of an owned block, so a store is enough. Release: our accesses come before those
-        // of whoever takes it.
-        self.place.space().cell(self.place.granule).store(cell.to_bits(), Ordering::Release);
+    fn let_go(self, to: Cell) -> Handle {
+        let (handle, space) = (self.handle(), self.place.space());
+        space.note(self.place.granule, self.place.side());
+        let owned = Cell::owned(self.place.generation, space.me);
+        // Release: our accesses and the side word come before those of whoever takes it.
+        space.replace_owned::<T>(self.place.granule, owned, to, order::release(Pair::LetGo));
         self.forget();
         handle
     }
@@ -224,16 +188,14 @@ impl<T: Trust> ArenaBox<T> {
         Arc::ptr_eq(&self.place.local.shared, shared)
     }
 
-    /// Notes the kind out of line, for manifests.
+    /// Notes the kind, for manifests. It travels in the side word.
     pub(crate) fn set_kind(&mut self, kind: Kind) {
-        let side = u64::from(kind) << 32 | u64::from(self.place.len);
-        self.place.space().side(self.place.granule).store(side, Ordering::Relaxed);
+        self.place.kind = kind;
     }
 
     /// The kind noted with the block.
     pub(crate) fn kind(&self) -> Kind {
-        let side = self.place.space().side(self.place.granule).load(Ordering::Relaxed);
-        Kind::try_from(side >> 32 & 0xFFFF).unwrap_or(0)
+        self.place.kind
     }
 }
 
@@ -249,27 +211,14 @@ impl<T: Cooperative> ArenaBox<T> {
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY:
-        // - the cell says `Owned`, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
+        // - the cell says owned, and this box, borrowed exclusively, is the owner: nobody else reads or writes.
         unsafe { self.place.local.shared.memory.slice_mut(self.place.offset(), self.place.len) }
     }
 }
 
 impl<T: Trust> Drop for ArenaBox<T> {
     fn drop(&mut self) {
-        let space = self.place.space();
-        let old = Cell::owned(self.place.generation, self.place.local.shared.me);
-        let new = old.freed();
-        // The moment of freeing. Release: our accesses come before those of the next owner.
-        let freed = space.cell(self.place.granule).compare_exchange(
-            old.to_bits(),
-            new.to_bits(),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
-        debug_assert!(freed.is_ok(), "nobody else changes the cell of an owned block");
-        if freed.is_ok() {
-            space.release(self.place.granule, self.place.len);
-        }
+        self.place.space().free::<T>(self.place.taken());
     }
 }
 
@@ -287,27 +236,20 @@ pub struct ArenaRef<T: Trust = Threads> {
 
 impl<T: Trust> ArenaRef<T> {
     pub(super) fn pin(local: &Arc<Local>, handle: Handle) -> Result<Self, Stale> {
-        let granule = handle.granule(&local.shared)?;
-        let generation = handle.generation();
-        let word = Space::new(&local.shared).cell(granule);
-        let mut bits = word.load(Ordering::Relaxed);
-        loop {
-            let cell = Cell::from_bits(bits);
-            match cell.state {
-                _ if cell.generation != generation => return Err(Stale::Freed),
-                State::Free => return Err(Stale::Freed),
-                State::Owned | State::InFlight | State::Corrupt => return Err(Stale::Owned),
-                State::Detached if cell.who == PIN_LIMIT => return Err(Stale::PinLimit),
-                State::Detached => {}
-            }
-            // Acquire pairs with the Release that let the block go; later pins continue its release sequence.
-            match word.compare_exchange_weak(bits, bits + ONE_PIN, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(now) => bits = now,
+        let granule = local.geometry.granule_of(handle)?;
+        let (space, generation) = (local.space(), handle.generation());
+        match <T as Sealed>::LEVEL {
+            Level::Threads => count_up(space.cell(granule), generation)?,
+            Level::Crash | Level::Hostile => {
+                local.shared.pins.pin(granule, space.cell(granule), generation, space.me)?;
             }
         }
-        let len = len_of(Space::new(&local.shared).side(granule).load(Ordering::Relaxed));
-        Ok(Self { place: Place { local: Arc::clone(local), granule, generation, len }, trust: PhantomData })
+        let Some(Side { len, kind, extent }) = space.describe(granule) else {
+            unpin::<T>(local, granule);
+            return Err(Stale::Corrupt);
+        };
+        let place = Place { local: Arc::clone(local), generation, granule, len, extent, kind };
+        Ok(Self { place, trust: PhantomData })
     }
 
     /// Bytes of the block.
@@ -349,8 +291,18 @@ impl<T: Cooperative> ArenaRef<T> {
 
 impl<T: Trust> Drop for ArenaRef<T> {
     fn drop(&mut self) {
-        // Release pairs with the Acquire of the next owner: our reads are over.
-        self.place.space().cell(self.place.granule).fetch_sub(ONE_PIN, Ordering::Release);
+        unpin::<T>(&self.place.local, self.place.granule);
+    }
+}
+
+/// Takes a pin away. Release pairs with the Acquire of the next owner: our reads are over.
+fn unpin<T: Trust>(local: &Local, granule: u32) {
+    let (word, me) = (local.space().cell(granule), local.shared.me);
+    match <T as Sealed>::LEVEL {
+        Level::Threads => {
+            word.fetch_sub(ONE_PIN, order::release(Pair::Unpin));
+        }
+        Level::Crash | Level::Hostile => local.shared.pins.unpin(granule, word, me),
     }
 }
 
@@ -358,8 +310,4 @@ impl<T: Trust> fmt::Debug for ArenaRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.place.fmt("ArenaRef", f)
     }
-}
-
-fn len_of(side: u64) -> u32 {
-    u32::try_from(side & u64::from(u32::MAX)).unwrap_or(0)
 }

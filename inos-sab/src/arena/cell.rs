@@ -1,12 +1,13 @@
 //! One word per granule: whether a block starts here, who may touch it, and how often it was freed.
 
+use crate::error::Stale;
+use crate::layout::SLOT_COUNT;
+
 /// Bits of a generation. At 20 million reuses of one granule per second it repeats after ten days.
 pub(crate) const GENERATION_BITS: u32 = 44;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 const STATE_BITS: u32 = 4;
 const WHO_BITS: u32 = 16;
-/// Pins a cell can count among threads.
-pub(super) const PIN_LIMIT: u16 = u16::MAX;
 /// One pin, as added to a cell among threads.
 pub(super) const ONE_PIN: u64 = 1 << STATE_BITS;
 
@@ -37,6 +38,8 @@ pub(crate) enum Carrier {
 
 impl Carrier {
     const FIRST_SLOT: u16 = 0x10;
+    /// Slots are below this.
+    pub(super) const SLOTS: u8 = 15;
 
     pub(crate) const fn who(self) -> u16 {
         match self {
@@ -45,7 +48,20 @@ impl Carrier {
             Self::Slot(index) => Self::FIRST_SLOT + index as u16,
         }
     }
+
+    pub(crate) fn from_who(who: u16) -> Option<Self> {
+        match who {
+            1 => Some(Self::Inbox),
+            2 => Some(Self::Outbox),
+            _ => {
+                let index = u8::try_from(who.checked_sub(Self::FIRST_SLOT)?).ok()?;
+                (index < Self::SLOTS).then_some(Self::Slot(index))
+            }
+        }
+    }
 }
+
+const _: () = assert!(Carrier::SLOTS as u32 == SLOT_COUNT);
 
 /// The cell `{ generation: 44, who: 16, state: 4 }`, unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +109,22 @@ impl Cell {
         };
         let who = u16::try_from(bits >> STATE_BITS & u64::from(u16::MAX)).unwrap_or(0);
         Self { generation: bits >> (STATE_BITS + WHO_BITS), who, state }
+    }
+
+    /// The bit of a participant among those that pin a block. There are 16 bits.
+    pub(crate) const fn pin_of(participant: u8) -> u64 {
+        1 << (STATE_BITS + (participant & 0xF) as u32)
+    }
+
+    /// Whether it is a block of this generation that may be read.
+    pub(super) fn pinnable(self, generation: u64) -> Result<(), Stale> {
+        match self.state {
+            State::Corrupt => Err(Stale::Corrupt),
+            _ if self.generation != generation => Err(Stale::Freed),
+            State::Free => Err(Stale::Freed),
+            State::Owned | State::InFlight => Err(Stale::Owned),
+            State::Detached => Ok(()),
+        }
     }
 
     /// The cell after this block was freed.

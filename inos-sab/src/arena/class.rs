@@ -23,7 +23,7 @@ impl Class {
     }
 
     /// The class with this index, if it exists.
-    pub(super) fn from_index(index: u64) -> Option<Self> {
+    pub(super) fn from_index(index: usize) -> Option<Self> {
         let class = Self(u8::try_from(index).ok()?);
         (class.index() < CLASS_COUNT).then_some(class)
     }
@@ -36,6 +36,11 @@ impl Class {
 
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// The class with index 0 is form 1 of a side word.
+    pub(super) fn form(self) -> u8 {
+        self.0 + 1
     }
 
     /// Granules per block.

@@ -1,323 +1,249 @@
-//! Finding and giving back space: chunk words, bitmaps and runs.
+//! The arena's metadata: where its words are, what they say, and giving blocks back.
 
-use super::cell::{Cell, State};
+use super::cell::Cell;
+use super::chunk::Chunk;
 use super::class::Class;
-use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES};
+use super::handle::Handle;
+use crate::error::Stale;
+use crate::layout::{CHUNK_LINE_BYTES, GRANULE_BYTES, Layout};
+use crate::memory::Memory;
 use crate::region::Shared;
-use crate::sync::hint::Hint;
+use crate::ring::Kind;
+use crate::sync::order::{self, Pair};
 use crate::sync::{AtomicU64, Ordering};
+use crate::trust::sealed::Sealed;
+use crate::trust::{Level, Trust};
 
-/// What a chunk is: `{ live: 16, class: 8, tag: 8 }`. Zeroed memory is free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunk {
-    Free,
-    /// Cut into blocks of a class, of which `live` are given out or promised.
-    Cut {
-        class: Class,
-        live: u32,
-    },
-    /// Being collected for a run, and given back if a later chunk of it is lost.
-    Collecting,
-    /// Part of a large block.
-    Run,
-}
-
-impl Chunk {
-    fn to_bits(self) -> u64 {
-        match self {
-            Self::Free => 0,
-            Self::Cut { class, live } => u64::from(live) << 16 | (class.index() as u64) << 8 | 1,
-            Self::Collecting => 2,
-            Self::Run => 3,
-        }
-    }
-
-    fn from_bits(bits: u64) -> Self {
-        match (bits & 0xFF, Class::from_index(bits >> 8 & 0xFF)) {
-            (0, _) => Self::Free,
-            (1, Some(class)) => Self::Cut { class, live: u32::try_from(bits >> 16 & 0xFFFF).unwrap_or(0) },
-            (2, _) => Self::Collecting,
-            // Anything else is nothing to take from.
-            _ => Self::Run,
-        }
-    }
-}
-
-/// Why a search found nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Miss {
-    /// There was nothing.
-    Nothing,
-    /// Others were changing what was looked at; it may be there in a moment.
-    Moving,
-}
-
-/// The arena's metadata.
+/// Offsets and counts, computed once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Space<'a> {
-    shared: &'a Shared,
-    chunks: u32,
-    chunk_granules: u32,
+pub(super) struct Geometry {
+    arena: u32,
+    cells: u32,
+    sides: u32,
+    data: u32,
+    pub(super) chunks: u32,
+    pub(super) chunk_granules: u32,
 }
 
-impl<'a> Space<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
-        let layout = &shared.layout;
-        Self { shared, chunks: layout.chunk_count(), chunk_granules: layout.chunk_bytes() / GRANULE_BYTES }
-    }
-
-    fn chunk_word(&self, chunk: u32) -> &'a AtomicU64 {
-        self.shared.memory.u64(self.shared.layout.arena().offset + chunk * CHUNK_LINE_BYTES)
-    }
-
-    fn bitmap_word(&self, chunk: u32, word: u32) -> &'a AtomicU64 {
-        self.shared.memory.u64(self.shared.layout.arena().offset + chunk * CHUNK_LINE_BYTES + 8 + word * 8)
-    }
-
-    fn cells(&self) -> u32 {
-        self.shared.layout.arena().offset + self.chunks * CHUNK_LINE_BYTES
+impl Geometry {
+    pub(super) const fn new(layout: &Layout) -> Self {
+        let (chunks, chunk_granules) = (layout.chunk_count(), layout.chunk_bytes() / GRANULE_BYTES);
+        let arena = layout.arena().offset;
+        let cells = arena + chunks * CHUNK_LINE_BYTES;
+        let sides = cells + chunks * chunk_granules * 8;
+        Self { arena, cells, sides, data: layout.arena_data(), chunks, chunk_granules }
     }
 
     /// Granules for payloads.
-    pub(super) fn granule_count(&self) -> u32 {
+    pub(super) const fn granules(&self) -> u32 {
         self.chunks * self.chunk_granules
     }
 
-    /// The cell of a granule, counted from the first payload byte.
-    pub(super) fn cell(&self, granule: u32) -> &'a AtomicU64 {
-        self.shared.memory.u64(self.cells() + granule * 8)
+    pub(super) const fn chunk_bytes(&self) -> u32 {
+        self.chunk_granules * GRANULE_BYTES
     }
 
-    /// `{ kind: 16, len: 32 }` of the block that starts at a granule; written by the block's owner only.
-    pub(super) fn side(&self, granule: u32) -> &'a AtomicU64 {
-        self.shared.memory.u64(self.cells() + self.granule_count() * 8 + granule * 8)
+    /// Granules of metadata in front of the payloads.
+    const fn metadata_granules(&self) -> u32 {
+        (self.data - self.arena) / GRANULE_BYTES
     }
 
-    fn load(&self, chunk: u32) -> Chunk {
-        Chunk::from_bits(self.chunk_word(chunk).load(Ordering::Relaxed))
+    /// Offset of the payload of a granule, counted from the first payload byte.
+    pub(super) const fn payload(&self, granule: u32) -> u32 {
+        self.data + granule * GRANULE_BYTES
     }
 
-    /// Acquire: what earlier owners did to the bytes is over. Release: a count taken down carries the freer's accesses
-    /// to whoever takes the chunk next, through any later changes in between.
-    fn change(&self, chunk: u32, from: Chunk, to: Chunk) -> bool {
-        self.chunk_word(chunk)
-            .compare_exchange(from.to_bits(), to.to_bits(), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+    pub(super) fn handle(&self, granule: u32, generation: u64) -> Handle {
+        Handle::new(granule + self.metadata_granules(), generation)
     }
 
-    /// One search. Returns the first granule of a block whose cell is now `Owned`.
-    pub(super) fn alloc(&self, len: u32, hints: &[Hint]) -> Result<u32, Miss> {
-        match Class::for_len(len, self.chunk_granules) {
-            Some(class) => self.alloc_small(class, &hints[class.index()]),
-            None => self.alloc_run(len.div_ceil(self.shared.layout.chunk_bytes()).max(1)),
-        }
-    }
-
-    fn alloc_small(&self, class: Class, hint: &Hint) -> Result<u32, Miss> {
-        let mut miss = Miss::Nothing;
-        let found = |chunk: u32, granule| {
-            hint.store(chunk);
-            granule
-        };
-        let hinted = hint.load();
-        if hinted < self.chunks {
-            // Where it worked last time, even if the chunk has been given back since: it is warm.
-            if let Some(granule) = self.take_from(hinted, class, Taking::CutOrFree) {
-                return Ok(granule);
-            }
-        }
-        for step in 0..self.chunks {
-            let chunk = (hinted.min(self.chunks) + step) % self.chunks;
-            if let Some(granule) = self.take_from(chunk, class, Taking::Cut) {
-                return Ok(found(chunk, granule));
-            }
-        }
-        // Blocks of classes from the end, runs from the start: a few small blocks do not cut up the room for large ones.
-        for chunk in (0..self.chunks).rev() {
-            match self.load(chunk) {
-                // Cut to our class since the first look: as good as free.
-                seen if seen == Chunk::Free || self.has_room(seen, class) => {
-                    match self.take_from(chunk, class, Taking::CutOrFree) {
-                        Some(granule) => return Ok(found(chunk, granule)),
-                        None => miss = Miss::Moving,
-                    }
-                }
-                Chunk::Collecting => miss = Miss::Moving,
-                Chunk::Free | Chunk::Cut { .. } | Chunk::Run => {}
-            }
-        }
-        // No chunk to cut. A larger block is better than none; its chunk knows how it was cut.
-        let mut larger = class.larger(self.chunk_granules);
-        while let Some(class) = larger {
-            for chunk in 0..self.chunks {
-                if let Some(granule) = self.take_from(chunk, class, Taking::Cut) {
-                    return Ok(granule);
-                }
-            }
-            larger = class.larger(self.chunk_granules);
-        }
-        Err(miss)
-    }
-
-    /// Whether the chunk is cut into blocks of `class` and not all are given out or promised.
-    fn has_room(&self, chunk: Chunk, class: Class) -> bool {
-        matches!(chunk, Chunk::Cut { class: cut, live } if cut == class && live < class.per_chunk(self.chunk_granules))
-    }
-
-    /// Promises itself one block of the chunk, then finds which.
-    fn take_from(&self, chunk: u32, class: Class, taking: Taking) -> Option<u32> {
-        let limit = class.per_chunk(self.chunk_granules);
-        loop {
-            let old = self.load(chunk);
-            let live = match old {
-                Chunk::Cut { class: cut, live } if cut == class && live < limit => live,
-                Chunk::Free if taking == Taking::CutOrFree => 0,
-                _ => return None,
-            };
-            // Losing means that another thread's change went through.
-            if self.change(chunk, old, Chunk::Cut { class, live: live + 1 }) {
-                return Some(self.take_slot(chunk, class, limit));
-            }
-        }
-    }
-
-    /// At most `live` bits are ever set and `live` counts us, so a clear bit exists; if it moves while we look, others
-    /// have taken and freed blocks meanwhile.
-    fn take_slot(&self, chunk: u32, class: Class, limit: u32) -> u32 {
-        loop {
-            for word in 0..limit.div_ceil(64) {
-                let bitmap = self.bitmap_word(chunk, word);
-                let valid = u64::MAX >> (64 - (limit - word * 64).min(64));
-                let mut free = !bitmap.load(Ordering::Relaxed) & valid;
-                while free != 0 {
-                    let bit = free & free.wrapping_neg();
-                    // Acquire pairs with the Release that cleared the bit: the cell's last change is visible.
-                    if bitmap.fetch_or(bit, Ordering::Acquire) & bit == 0 {
-                        let slot = word * 64 + bit.trailing_zeros();
-                        let granule = chunk * self.chunk_granules + slot * class.granules();
-                        if self.occupy(granule) {
-                            return granule;
-                        }
-                    }
-                    free &= !bit;
-                }
-            }
-            core::hint::spin_loop();
-        }
-    }
-
-    /// The moment of allocation: the cell goes from free to owned.
-    fn occupy(&self, granule: u32) -> bool {
-        let word = self.cell(granule);
-        let old = Cell::from_bits(word.load(Ordering::Relaxed));
-        let new = Cell::owned(old.generation, self.shared.me);
-        old.state == State::Free
-            && word.compare_exchange(old.to_bits(), new.to_bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// The lowest run of free chunks, collected in address order. Of two searches that meet, the one further up loses
-    /// nothing to the other, so one of them always goes on.
-    fn alloc_run(&self, count: u32) -> Result<u32, Miss> {
-        let mut miss = Miss::Nothing;
-        let mut start = 0;
-        while start + count <= self.chunks {
-            let (obstacle, seen) = match self.collect(start, count) {
-                Ok(()) => {
-                    let granule = start * self.chunk_granules;
-                    let occupied = self.occupy(granule);
-                    debug_assert!(occupied, "the first cell of free chunks is free");
-                    return if occupied { Ok(granule) } else { Err(Miss::Moving) };
-                }
-                Err(obstacle) => obstacle,
-            };
-            if matches!(seen, Chunk::Free | Chunk::Collecting) {
-                miss = Miss::Moving;
-            }
-            start = obstacle + 1;
-        }
-        Err(miss)
-    }
-
-    /// Makes `count` free chunks a run, or changes nothing and returns the chunk in the way and what it was; `Free` if it
-    /// was lost between two looks.
-    fn collect(&self, start: u32, count: u32) -> Result<(), (u32, Chunk)> {
-        let run = start..start + count;
-        for chunk in run.clone() {
-            let seen = self.load(chunk);
-            if seen != Chunk::Free {
-                return Err((chunk, seen));
-            }
-        }
-        for chunk in run.clone() {
-            if !self.change(chunk, Chunk::Free, Chunk::Collecting) {
-                (start..chunk).for_each(|mine| self.give_back(mine));
-                return Err((chunk, Chunk::Free));
-            }
-        }
-        for chunk in run {
-            // Ours alone: nobody changes a chunk that is being collected.
-            self.chunk_word(chunk).store(Chunk::Run.to_bits(), Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Frees a chunk that this thread holds. Release: our accesses to its bytes are over.
-    fn give_back(&self, chunk: u32) {
-        self.chunk_word(chunk).store(Chunk::Free.to_bits(), Ordering::Release);
-    }
-
-    /// Gives back the room of a block of `len` bytes whose cell the caller has just set to `Free`.
-    pub(super) fn release(&self, granule: u32, len: u32) {
-        let first = granule / self.chunk_granules;
-        // How the block was cut stands in the chunk, which cannot change while a block of it is counted.
-        let Chunk::Cut { class, .. } = self.load(first) else {
-            let count = len.div_ceil(self.shared.layout.chunk_bytes()).max(1);
-            (first..first + count).for_each(|chunk| self.give_back(chunk));
-            return;
-        };
-        let slot = granule % self.chunk_granules / class.granules();
-        let bit = 1 << (slot % 64);
-        self.bitmap_word(first, slot / 64).fetch_and(!bit, Ordering::Release);
-        loop {
-            let old = self.load(first);
-            let Chunk::Cut { class, live } = old else {
-                debug_assert!(false, "a chunk is cut while a block of it is counted");
-                return;
-            };
-            // The last one out gives the chunk back in the same step.
-            let new = if live > 1 { Chunk::Cut { class, live: live - 1 } } else { Chunk::Free };
-            if self.change(first, old, new) {
-                return;
-            }
-        }
-    }
-
-    pub(super) fn free_chunks(&self) -> u32 {
-        (0..self.chunks).map(|chunk| u32::from(self.load(chunk) == Chunk::Free)).sum()
-    }
-
-    pub(super) fn largest_free(&self) -> u32 {
-        let (mut run, mut longest_run, mut largest_class) = (0, 0, 0);
-        for chunk in 0..self.chunks {
-            run = match self.load(chunk) {
-                Chunk::Free => run + 1,
-                Chunk::Cut { class, live } if live < class.per_chunk(self.chunk_granules) => {
-                    largest_class = class.granules().max(largest_class);
-                    0
-                }
-                _ => 0,
-            };
-            longest_run = run.max(longest_run);
-        }
-        (longest_run * self.shared.layout.chunk_bytes()).max(largest_class * GRANULE_BYTES)
+    /// The granule, counted from the first payload byte, if there is such a one.
+    pub(super) fn granule_of(&self, handle: Handle) -> Result<u32, Stale> {
+        let granule = handle.granule().checked_sub(u64::from(self.metadata_granules())).ok_or(Stale::Freed)?;
+        let granule = u32::try_from(granule).map_err(|_| Stale::Freed)?;
+        if granule < self.granules() { Ok(granule) } else { Err(Stale::Freed) }
     }
 }
 
-/// Which chunks a block may be taken from.
+/// Where a block lies among others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taking {
-    /// Those already cut into this class.
-    Cut,
-    /// Also free ones, which are then cut.
-    CutOrFree,
+pub(super) enum Extent {
+    /// One of the blocks of a chunk.
+    Block { class: Class, slot: u16 },
+    /// Whole chunks.
+    Run { count: u32 },
+}
+
+/// A block whose cell this thread has just set to owned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) granule: u32,
+    pub(super) generation: u64,
+    pub(super) extent: Extent,
+}
+
+/// What the side word says of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    pub(super) len: u32,
+    pub(super) kind: Kind,
+    pub(super) extent: Extent,
+}
+
+/// The arena's metadata, as one participant sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space<'a> {
+    pub(super) memory: &'a Memory,
+    pub(super) geometry: Geometry,
+    pub(super) me: u8,
+}
+
+impl<'a> Space<'a> {
+    pub(super) const fn new(shared: &'a Shared) -> Self {
+        Self { memory: &shared.memory, geometry: Geometry::new(&shared.layout), me: shared.me }
+    }
+
+    /// The word of a chunk below `chunks`.
+    pub(super) fn chunk(&self, chunk: u32) -> &'a AtomicU64 {
+        self.memory.u64(self.geometry.arena + chunk * CHUNK_LINE_BYTES)
+    }
+
+    /// Word 0 to 3 of a chunk's bitmap.
+    pub(super) fn bitmap(&self, chunk: u32, word: u32) -> &'a AtomicU64 {
+        self.memory.u64(self.geometry.arena + chunk * CHUNK_LINE_BYTES + 8 + word * 8)
+    }
+
+    /// The cell of a granule below `granules`, counted from the first payload byte.
+    pub(super) fn cell(&self, granule: u32) -> &'a AtomicU64 {
+        self.memory.u64(self.geometry.cells + granule * 8)
+    }
+
+    fn side(&self, granule: u32) -> &'a AtomicU64 {
+        self.memory.u64(self.geometry.sides + granule * 8)
+    }
+
+    /// What a chunk is just now.
+    pub(super) fn load(&self, chunk: u32) -> Chunk {
+        Chunk::from_bits(self.chunk(chunk).load(Ordering::Relaxed))
+    }
+
+    /// Changes a chunk if it is `from`.
+    pub(super) fn change(&self, chunk: u32, from: Chunk, to: Chunk, success: Ordering) -> bool {
+        self.chunk(chunk).compare_exchange(from.to_bits(), to.to_bits(), success, Ordering::Relaxed).is_ok()
+    }
+
+    /// A chunk of this participant's own making.
+    pub(super) const fn held(&self, count: u32) -> Chunk {
+        Chunk::Held { participant: self.me, count }
+    }
+
+    /// Takes a free chunk. Acquire: what its earlier owners did to the bytes is over.
+    pub(super) fn seize(&self, chunk: u32) -> bool {
+        self.change(chunk, Chunk::Free, self.held(1), order::acquire(Pair::Chunk))
+    }
+
+    /// Gives back a chunk that this participant holds and has not used.
+    pub(super) fn give_back(&self, chunk: u32) {
+        self.change(chunk, self.held(1), Chunk::Free, Ordering::Relaxed);
+    }
+
+    /// First granule of a block.
+    pub(super) fn granule_at(&self, chunk: u32, class: Class, slot: u32) -> u32 {
+        chunk * self.geometry.chunk_granules + slot * class.granules()
+    }
+
+    /// Blocks of `class` per chunk.
+    pub(super) fn per_chunk(&self, class: Class) -> u32 {
+        class.per_chunk(self.geometry.chunk_granules)
+    }
+
+    /// Cells of the blocks of a chunk cut to `class`.
+    pub(super) fn blocks(self, chunk: u32, class: Class) -> impl Iterator<Item = &'a AtomicU64> {
+        (0..self.per_chunk(class)).map(move |slot| self.cell(self.granule_at(chunk, class, slot)))
+    }
+
+    /// Changes the cell of a block this participant owns. Nobody else does, so a store is enough; except that among
+    /// hostile participants a cell that was overwritten may be somebody else's by now.
+    pub(super) fn replace_owned<T: Trust>(&self, granule: u32, from: Cell, to: Cell, success: Ordering) -> bool {
+        let word = self.cell(granule);
+        match <T as Sealed>::LEVEL {
+            Level::Hostile => word.compare_exchange(from.to_bits(), to.to_bits(), success, Ordering::Relaxed).is_ok(),
+            Level::Threads | Level::Crash => {
+                debug_assert_eq!(word.load(Ordering::Relaxed), from.to_bits(), "only the owner changes an owned cell");
+                word.store(to.to_bits(), success);
+                true
+            }
+        }
+    }
+
+    /// Frees a block that this participant owns.
+    pub(super) fn free<T: Trust>(&self, block: Taken) {
+        let Taken { granule, generation, extent } = block;
+        let owned = Cell::owned(generation, self.me);
+        // The moment of freeing. Release: our accesses come before those of the next owner.
+        let free = || self.replace_owned::<T>(granule, owned, owned.freed(), order::release(Pair::Free));
+        match extent {
+            Extent::Block { slot, .. } => {
+                if free() {
+                    self.clear_bit(granule / self.geometry.chunk_granules, slot);
+                }
+            }
+            Extent::Run { count } => {
+                let first = granule / self.geometry.chunk_granules;
+                // Held while it comes apart: if we die, whoever recovers finds the rest of it.
+                if self.change(first, Chunk::Run { count }, self.held(count), Ordering::Relaxed) && free() {
+                    self.dissolve(first, count);
+                }
+            }
+        }
+    }
+
+    /// Forgets that a block is taken.
+    pub(super) fn clear_bit(&self, chunk: u32, slot: u16) {
+        let slot = u32::from(slot);
+        self.bitmap(chunk, slot / 64).fetch_and(!(1 << (slot % 64)), Ordering::Relaxed);
+    }
+
+    /// Gives back the chunks of a run of which this participant holds the first. Release: our accesses are over. From the end, so that the bodies right
+    /// behind a held chunk are always those that belong to it.
+    pub(super) fn dissolve(&self, first: u32, count: u32) {
+        for chunk in (first + 1..first + count).rev() {
+            self.change(chunk, Chunk::Body, Chunk::Free, order::release(Pair::Chunk));
+        }
+        self.change(first, self.held(count), Chunk::Free, order::release(Pair::Chunk));
+    }
+
+    /// Writes the side word of a block that this participant owns.
+    pub(super) fn note(&self, granule: u32, side: Side) {
+        let form = match side.extent {
+            Extent::Block { class, .. } => class.form(),
+            Extent::Run { .. } => 0,
+        };
+        let bits = u64::from(form) << 48 | u64::from(side.kind) << 32 | u64::from(side.len);
+        self.side(granule).store(bits, Ordering::Relaxed);
+    }
+
+    /// Reads the side word of a block that this participant owns or pins; `None` if it does not fit the arena.
+    pub(super) fn describe(&self, granule: u32) -> Option<Side> {
+        let bits = self.side(granule).load(Ordering::Relaxed);
+        let [.., kind_low, kind_high, form, _] = bits.to_le_bytes();
+        let kind = Kind::from_le_bytes([kind_low, kind_high]);
+        let len = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
+        let chunk_granules = self.geometry.chunk_granules;
+        let (chunk, within) = (granule / chunk_granules, granule % chunk_granules);
+        let Some(index) = usize::from(form).checked_sub(1) else {
+            let Chunk::Run { count } = self.load(chunk) else { return None };
+            let room = self.geometry.chunks - chunk;
+            let fits = within == 0 && (1..=room).contains(&count) && len <= count * self.geometry.chunk_bytes();
+            return fits.then_some(Side { len, kind, extent: Extent::Run { count } });
+        };
+        let class = Class::from_index(index)?;
+        let slot = within / class.granules();
+        let fits = within % class.granules() == 0
+            && slot < self.per_chunk(class)
+            && class.granules() <= chunk_granules / 2
+            && len <= class.granules() * GRANULE_BYTES;
+        let slot = u16::try_from(slot).ok()?;
+        fits.then_some(Side { len, kind, extent: Extent::Block { class, slot } })
+    }
 }

@@ -1,5 +1,6 @@
 //! What all parts of a region share.
 
+use crate::arena::Pins;
 use crate::error::RegionError;
 use crate::layout::Layout;
 use crate::memory::Memory;
@@ -16,12 +17,14 @@ pub(crate) struct Shared {
     pub(crate) participant: Participant,
     /// Which participant this is: 0 to 15. Threads are one participant.
     pub(crate) me: u8,
+    /// This participant's pins of blocks.
+    pub(crate) pins: Pins,
 }
 
 impl Shared {
     pub(super) fn new(memory: Memory, layout: Layout, level: Level, participant: Participant) -> Self {
-        let me = participant.id();
-        Self { memory, layout, level, participant, me }
+        let (me, pins) = (participant.id(), Pins::new(level, &layout));
+        Self { memory, layout, level, participant, me, pins }
     }
 
     /// Says that this participant makes progress. Free of charge among threads, who need no proof of life.

@@ -1,4 +1,4 @@
-//! Guesses about where to look first.
+//! Guesses about where to look first, and pauses.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,4 +19,12 @@ impl Hint {
     pub(crate) fn store(&self, value: u32) {
         self.0.store(value, Ordering::Relaxed);
     }
+}
+
+/// Lets others go on, between two looks at a word that another thread is about to change.
+pub(crate) fn pause() {
+    #[cfg(not(inos_loom))]
+    core::hint::spin_loop();
+    #[cfg(inos_loom)]
+    loom::thread::yield_now();
 }

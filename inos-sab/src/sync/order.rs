@@ -28,10 +28,16 @@ pub(crate) enum Pair {
     Unpin,
     /// A block freed -> the next owner of its granule.
     Free,
-    /// A chunk changing hands.
+    /// A block freed -> whoever empties its chunk.
+    Empty,
+    /// A chunk given back or cut -> its next user.
     Chunk,
-    /// A cell taken in a cut chunk against the chunk being retired.
+    /// The fence of an allocator, between taking a cell and looking at its chunk.
+    Take,
+    /// The fence of whoever empties a chunk, between taking the chunk and looking at its cells.
     Retire,
+    /// Pins counted in a process's own memory.
+    LocalPin,
 }
 
 /// A second look without which a protocol is wrong.
@@ -63,6 +69,20 @@ mod imp {
 
     pub(crate) fn fence(_: Pair) {
         crate::sync::fence(Ordering::SeqCst);
+    }
+
+    /// For a read-modify-write in front of a [`folded_fence`]. SeqCst operations around the place of a fence order
+    /// what the fence would, and on x86 cost nothing more than the operations themselves.
+    pub(crate) const fn before_fence(_: Pair) -> Ordering {
+        Ordering::SeqCst
+    }
+
+    /// A fence between a read-modify-write and loads, expressed by their orderings.
+    pub(crate) const fn folded_fence(_: Pair) {}
+
+    /// For a load behind a [`folded_fence`].
+    pub(crate) const fn after_fence(_: Pair) -> Ordering {
+        Ordering::SeqCst
     }
 
     /// Whether to look again.
@@ -127,6 +147,18 @@ mod imp {
         if !lacks(Mutant::Fence(pair)) {
             crate::sync::fence(Ordering::SeqCst);
         }
+    }
+
+    pub(crate) fn before_fence(pair: Pair) -> Ordering {
+        acquire(pair)
+    }
+
+    pub(crate) fn folded_fence(pair: Pair) {
+        fence(pair);
+    }
+
+    pub(crate) fn after_fence(pair: Pair) -> Ordering {
+        acquire(pair)
     }
 
     pub(crate) fn recheck(check: Check) -> bool {
