@@ -6,6 +6,8 @@ mod arena;
 mod copies;
 mod jobs;
 mod layout;
+mod model;
+mod predecessor;
 mod region;
 mod ring;
 mod switchboard;
