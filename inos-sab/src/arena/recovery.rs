@@ -73,7 +73,11 @@ fn sweep_cell(space: Space<'_>, granule: u32, transit: &impl InTransit, swept: &
         let done = match cell.state {
             State::Owned if cell.who == u16::from(space.me) => {
                 let rings = [Carrier::Inbox, Carrier::Outbox];
-                let back = rings.into_iter().find(|ring| transit.was_reader(*ring) && transit.carries(*ring, handle));
+                let whole = !is_coming_apart(space, granule);
+                let back = rings
+                    .into_iter()
+                    .filter(|_| whole)
+                    .find(|ring| transit.was_reader(*ring) && transit.carries(*ring, handle));
                 if let Some(ring) = back {
                     // It took the block, but the head does not know: the frame will be read again.
                     let done = change(Cell::in_flight(cell.generation, ring));
@@ -109,6 +113,13 @@ fn sweep_cell(space: Space<'_>, granule: u32, transit: &impl InTransit, swept: &
         }
     }
     swept.contended += 1;
+}
+
+/// Whether the dead participant was freeing the run that starts here, which only its chunk says so far: nobody may get
+/// it again, although a frame names it.
+fn is_coming_apart(space: Space<'_>, granule: u32) -> bool {
+    let held = space.load(granule / space.geometry.chunk_granules);
+    matches!(held, Chunk::Held { participant, .. } if participant == space.me)
 }
 
 /// Frees a block that the dead participant owns; also what it took for a moment in a chunk that is not cut.
