@@ -153,10 +153,6 @@ impl<T: Trust> Switchboard<T> {
     /// # Errors
     ///
     /// The block with [`PushError::ForeignBlock`] if it is from another region.
-    ///
-    /// # Panics
-    ///
-    /// As [`take`](Self::take).
     pub fn publish(
         &self,
         slot: Slot,
@@ -174,11 +170,8 @@ impl<T: Trust> Switchboard<T> {
         Ok(self.land(slot, previous))
     }
 
-    /// Takes the block of a slot. Of many callers one gets it.
-    ///
-    /// # Panics
-    ///
-    /// When the slot names a block that is not in flight: memory was overwritten by something other than this crate.
+    /// Takes the block of a slot. Of many callers one gets it. What a hostile peer put there and is no block in flight is
+    /// taken away, and nobody gets it.
     #[must_use]
     pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox<T>)> {
         let block = self.land(slot, self.descriptor(slot).swap(0, Ordering::AcqRel))?;
@@ -204,7 +197,7 @@ impl<T: Trust> Switchboard<T> {
 
     fn land(&self, slot: Slot, bits: u64) -> Option<ArenaBox<T>> {
         let handle = Handle::from_bits(bits)?;
-        Some(self.arena.land(handle, slot.carrier()).expect("a block in a slot stays in flight until it is taken"))
+        self.arena.land(handle, slot.carrier()).ok()
     }
 
     fn fences(&self) -> Fences {

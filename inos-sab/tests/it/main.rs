@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod arena;
 mod copies;
+mod hostile;
 mod jobs;
 mod layout;
 mod model;
