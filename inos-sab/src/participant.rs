@@ -59,6 +59,9 @@ pub struct Peer {
     pub pid: u32,
     /// Whether it lives.
     pub liveness: Liveness,
+    /// Id of the request that it executes, or executed when it died: for
+    /// [`JobRunner::answer_died`](crate::JobRunner::answer_died).
+    pub job: Option<u64>,
 }
 
 /// The words of one record.
@@ -226,6 +229,7 @@ impl Participant {
                 continue;
             }
             let pid = record.pid().load(Ordering::Relaxed);
+            let job = record.job().load(Ordering::Acquire).checked_sub(1);
             let byte = lock_byte(layout, id);
             let liveness = match lock {
                 None => Liveness::Unknown,
@@ -244,7 +248,7 @@ impl Participant {
                     Liveness::Dead
                 }
             };
-            peers.push(Peer { id: PeerId::new(id), pid, liveness });
+            peers.push(Peer { id: PeerId::new(id), pid, liveness, job });
         }
         Ok(peers)
     }

@@ -199,7 +199,8 @@ impl<T: Trust> JobRunner<T> {
         self.answers.producer.set_patience(patience);
     }
 
-    /// Says which request ran when the last runner's process died; it stands in that participant's record. If it comes
+    /// Says which request ran when the last runner's process died: [`Peer::job`](crate::Peer::job) of what
+    /// [`Region::recover`](crate::Region::recover) found. If it comes
     /// again, it is what comes next, and is answered with [`JobError::RunnerDied`] instead of being run, as it may be
     /// what killed the runner. If something else comes next, it had been answered. To be called by the runner that takes
     /// over, before it runs.

@@ -5,12 +5,15 @@
 //! the interface are used at random. With the feature `fail-points` each call's accesses to the region are counted; the
 //! bound is a multiple of the words that the layout has. `INOS_SAB_SEEDS=10000` makes the sieges longer.
 
+#[cfg(not(target_arch = "wasm32"))]
 use crate::numbers;
 use alloc::alloc::{alloc_zeroed, dealloc};
 use alloc::sync::Arc;
 use core::alloc::Layout as Request;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+#[cfg(not(target_arch = "wasm32"))]
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use inos_sab::{
     Arena, ArenaBox, ArenaRef, Consumer, Event, Flow, FlowControl, Frame, Handle, Hostile, Input, JobClient, JobOutput,
@@ -160,6 +163,7 @@ struct Attack {
 }
 
 impl Attack {
+    #[cfg(not(target_arch = "wasm32"))]
     fn random(next: &mut impl FnMut() -> u64) -> Self {
         let numbers = next().to_le_bytes();
         let [section, how, a, b, c, d, ..] = numbers;

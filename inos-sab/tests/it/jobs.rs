@@ -526,3 +526,30 @@ fn a_runner_on_a_thread_answers_everything_and_ends() {
     assert!(matches!(worker.join().unwrap(), Ok(Wake::Closed) | Err(JobRunnerError::Closed)));
     assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
 }
+
+/// While a job runs, the other participants see which; in the record, not in the ring.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_running_request_is_noted() {
+    use inos_sab::Crash;
+    let kernel = Region::<Crash>::create_memfd(c"jobs", &Layout::compact(1 << 10, 1 << 16, 1 << 12).unwrap()).unwrap();
+    let file = kernel.backing_fd().unwrap().try_clone_to_owned().unwrap();
+    let module = Region::<Crash>::attach_fd(file, kernel.layout()).unwrap();
+    let mut client = JobClient::new(kernel.inbox_producer().unwrap(), kernel.outbox_consumer().unwrap()).unwrap();
+    let seen = kernel.clone();
+    let look = move || seen.peers().map(|peers| peers.iter().map(|peer| peer.job).collect::<Vec<_>>());
+    let noted = look.clone();
+    let job = move |_: Input<'_, Crash>, out: &mut JobOutput<'_, Crash>| {
+        let jobs = noted().map_err(|error| JobError::failed(0, error))?;
+        out.append(format!("{jobs:?}").as_bytes())
+    };
+    let runner = JobRunner::new(module.inbox_consumer().unwrap(), module.outbox_producer().unwrap()).unwrap();
+    let mut runner = runner.with(1, job);
+    client = client.starting_at(JobId(77));
+    client.submit(1, &[]).unwrap();
+    assert_eq!(look().unwrap(), [None]);
+    runner.run_once(1).unwrap();
+    assert_eq!(look().unwrap(), [None]);
+    let answer = client.next_completion().unwrap().unwrap().outcome.unwrap();
+    assert_eq!(answer.as_slice(), b"[Some(77)]");
+}

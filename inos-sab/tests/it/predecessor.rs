@@ -139,7 +139,7 @@ fn signals_ended_at_the_wrap_and_were_overwritten() {
             assert!(listener.poll());
             // While its listener works on the first signal.
             board.raise(Event::Kernel);
-            assert_eq!(listener.wait(None), Wake::Ready);
+            assert_eq!(listener.wait(Some(core::time::Duration::from_secs(1))), Wake::Ready);
         }
     }
 }
