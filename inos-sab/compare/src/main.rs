@@ -91,7 +91,7 @@ pub(crate) struct Effort {
 
 impl Effort {
     const QUICK: Self = Self { rounds: 5, factor: 1 };
-    const FULL: Self = Self { rounds: 9, factor: 4 };
+    const FULL: Self = Self { rounds: 9, factor: 2 };
 
     /// What a turn does, from what it does in a quick run.
     pub(crate) fn units(self, quick: u64) -> u64 {

@@ -99,7 +99,7 @@ const ICEORYX_NOTE: &str = "iceoryx2: publish and notify, wait for the event and
 
 /// Two processes that sleep while they wait.
 pub(crate) fn block_process(case: &'static str, sleep: Sleep, effort: Effort) -> Row {
-    let job = Job::Bounce(effort.units(1000));
+    let job = Job::Bounce(effort.units(500));
     let mut contestants = [
         processes("ours", Role::Ours, sleep.way(), job),
         processes("unix-socket", Role::Peer, Way::UnixSocket, job),
@@ -113,7 +113,7 @@ pub(crate) fn block_process(case: &'static str, sleep: Sleep, effort: Effort) ->
 
 /// What both processes compute for a message per millisecond.
 pub(crate) fn cpu_process(case: &'static str, sleep: Sleep, effort: Effort) -> Row {
-    let ticks = effort.units(200);
+    let ticks = effort.units(150);
     let job = Job::Tick(ticks);
     let timer = move || {
         let before = link::process_cpu_nanoseconds();
