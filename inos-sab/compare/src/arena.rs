@@ -12,7 +12,7 @@ use std::thread;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::Effort;
-use crate::contest::{Contestant, Parts, Role, compete};
+use crate::contest::{Apart, Contestant, Parts, Role, compete};
 use crate::machine::{End, Pause, take_place};
 use crate::report::{Row, Unit};
 
@@ -182,11 +182,12 @@ const WHO: &str = "rlsf (TLSF) and talc: each behind one Mutex; system: malloc a
 fn pair_of<'a, B: Blocks + 'a>(
     name: &'static str,
     role: Role,
-    (mut near, mut far): (B, B),
+    (near, far): (B, B),
     lengths: &'a [u32],
     (pairs, frees): (u64, Frees),
 ) -> Contestant<'a> {
-    Contestant::new(name, role, move || two_threads(&mut near, &mut far, lengths, pairs, frees))
+    let mut ends = (Apart(near), Apart(far));
+    Contestant::new(name, role, move || two_threads(&mut ends.0.0, &mut ends.1.0, lengths, pairs, frees))
 }
 
 /// Two threads.

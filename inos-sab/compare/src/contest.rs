@@ -27,6 +27,12 @@ impl<'a> Contestant<'a> {
     }
 }
 
+/// One end of a case with two threads. The ends of a contestant lie side by side, and what each keeps for itself must not
+/// share a cache line with the other's.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
 /// What a contestant needed per unit of work in each round, in the order of the rounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Times {

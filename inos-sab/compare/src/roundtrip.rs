@@ -5,7 +5,7 @@ use std::thread;
 use inos_sab::Patience;
 
 use crate::Effort;
-use crate::contest::{Contestant, Role, compete};
+use crate::contest::{Apart, Contestant, Role, compete};
 use crate::link::{self, Link};
 use crate::machine::{End, take_place};
 use crate::process::{self, Job, Way};
@@ -28,10 +28,11 @@ fn between_threads(near: &mut impl Link, far: &mut (impl Link + Send), trips: u6
 fn contestant<'a, L: Link + Send + 'a>(
     name: &'static str,
     role: Role,
-    (mut near, mut far): (L, L),
+    (near, far): (L, L),
     trips: u64,
 ) -> Contestant<'a> {
-    Contestant::new(name, role, move || between_threads(&mut near, &mut far, trips))
+    let mut ends = (Apart(near), Apart(far));
+    Contestant::new(name, role, move || between_threads(&mut ends.0.0, &mut ends.1.0, trips))
 }
 
 /// Two threads that never sleep.

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::Effort;
-use crate::contest::{Contestant, Parts, Role, Stopwatch, compete};
+use crate::contest::{Apart, Contestant, Parts, Role, Stopwatch, compete};
 use crate::machine::{End, Pause, take_place};
 use crate::payload::{self, Touch};
 use crate::report::{Row, Unit};
@@ -171,10 +171,11 @@ fn memcpy<'a>(work: Work) -> Contestant<'a> {
 fn contestant<'a>(
     name: &'static str,
     role: Role,
-    (mut sender, mut receiver): (impl Sender + 'a, impl Receiver + 'a),
+    (sender, receiver): (impl Sender + 'a, impl Receiver + 'a),
     work: Work,
 ) -> Contestant<'a> {
-    Contestant::new(name, role, move || transfer(&mut sender, &mut receiver, work))
+    let mut ends = (Apart(sender), Apart(receiver));
+    Contestant::new(name, role, move || transfer(&mut ends.0.0, &mut ends.1.0, work))
 }
 
 /// Messages of `LEN` bytes.
