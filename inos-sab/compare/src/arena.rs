@@ -187,7 +187,11 @@ fn pair_of<'a, B: Blocks + 'a>(
     (pairs, frees): (u64, Frees),
 ) -> Contestant<'a> {
     let mut ends = (Apart(near), Apart(far));
-    Contestant::new(name, role, move || two_threads(&mut ends.0.0, &mut ends.1.0, lengths, pairs, frees))
+    Contestant::new(name, role, move || {
+        // All of `ends`: fields that are named alone would be captured without their alignment.
+        let (near, far) = &mut ends;
+        two_threads(&mut near.0, &mut far.0, lengths, pairs, frees)
+    })
 }
 
 /// Two threads.

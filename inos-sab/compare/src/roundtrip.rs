@@ -32,7 +32,11 @@ fn contestant<'a, L: Link + Send + 'a>(
     trips: u64,
 ) -> Contestant<'a> {
     let mut ends = (Apart(near), Apart(far));
-    Contestant::new(name, role, move || between_threads(&mut ends.0.0, &mut ends.1.0, trips))
+    Contestant::new(name, role, move || {
+        // All of `ends`: fields that are named alone would be captured without their alignment.
+        let (near, far) = &mut ends;
+        between_threads(&mut near.0, &mut far.0, trips)
+    })
 }
 
 /// Two threads that never sleep.

@@ -175,7 +175,11 @@ fn contestant<'a>(
     work: Work,
 ) -> Contestant<'a> {
     let mut ends = (Apart(sender), Apart(receiver));
-    Contestant::new(name, role, move || transfer(&mut ends.0.0, &mut ends.1.0, work))
+    Contestant::new(name, role, move || {
+        // All of `ends`: fields that are named alone would be captured without their alignment.
+        let (near, far) = &mut ends;
+        transfer(&mut near.0, &mut far.0, work)
+    })
 }
 
 /// Messages of `LEN` bytes.
