@@ -26,6 +26,8 @@ pub(crate) use pins::Pins;
 pub use stats::{ArenaStats, ClassStats};
 
 use crate::error::{AllocError, Stale};
+use crate::layout::Layout;
+use crate::memory::Memory;
 use crate::region::Shared;
 use crate::sync::hint::{Hint, pause};
 use crate::sync::order::Pair;
@@ -40,6 +42,13 @@ use space::{Geometry, Space};
 
 /// Searches before an allocation gives up on space that others keep moving.
 const TRIES: u32 = if cfg!(inos_loom) { 1 } else { 16 };
+
+/// Sets generations to the layout's start. Nobody else knows the region yet.
+pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
+    if layout.start() != 0 {
+        Geometry::new(layout).start_at(memory, layout.start());
+    }
+}
 
 /// What an [`Arena`] and the blocks it gave share. One per `Arena`, so that threads with an arena each do not count
 /// references in the same cache line.

@@ -76,6 +76,12 @@ impl Cell {
         Self { generation, who: 0, state: State::Free }
     }
 
+    /// A free cell whose generation is the low bits of `start`.
+    pub(super) const fn starting_at(start: u64) -> Self {
+        Self::free(start & GENERATION_MASK)
+    }
+
+    #[inline]
     pub(crate) const fn owned(generation: u64, participant: u8) -> Self {
         Self { generation, who: participant as u16, state: State::Owned }
     }
@@ -88,6 +94,7 @@ impl Cell {
         Self { generation, who: 0, state: State::Detached }
     }
 
+    #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
         let state = match self.state {
             State::Free => 0,
@@ -99,6 +106,7 @@ impl Cell {
         self.generation << (STATE_BITS + WHO_BITS) | (self.who as u64) << STATE_BITS | state
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         let state = match bits & 0xF {
             0 => State::Free,
@@ -128,6 +136,7 @@ impl Cell {
     }
 
     /// The cell after this block was freed.
+    #[inline]
     pub(crate) const fn freed(self) -> Self {
         Self::free((self.generation + 1) & GENERATION_MASK)
     }

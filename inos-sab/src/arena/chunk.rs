@@ -29,6 +29,7 @@ pub(super) enum Chunk {
 }
 
 impl Chunk {
+    #[inline]
     pub(super) fn to_bits(self) -> u64 {
         match self {
             Self::Free => 0,

@@ -15,6 +15,7 @@ pub(super) struct Class(u8);
 
 impl Class {
     /// The smallest class for `len` bytes in chunks of `chunk_granules`, or `None` if the block takes whole chunks.
+    #[inline]
     pub(super) fn for_len(len: u32, chunk_granules: u32) -> Option<Self> {
         let granules = len.div_ceil(GRANULE_BYTES).max(1);
         let index = GRANULES.partition_point(|class| *class < granules);
@@ -34,21 +35,25 @@ impl Class {
         (class.index() < CLASS_COUNT && class.granules() <= chunk_granules / 2).then_some(class)
     }
 
+    #[inline]
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
 
     /// The class with index 0 is form 1 of a side word.
+    #[inline]
     pub(super) fn form(self) -> u8 {
         self.0 + 1
     }
 
     /// Granules per block.
+    #[inline]
     pub(super) fn granules(self) -> u32 {
         GRANULES[self.index()]
     }
 
     /// Blocks per chunk.
+    #[inline]
     pub(super) fn per_chunk(self, chunk_granules: u32) -> u32 {
         chunk_granules / self.granules()
     }

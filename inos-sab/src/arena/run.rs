@@ -5,7 +5,6 @@ use super::chunk::Chunk;
 use super::small::Search;
 use super::space::{Extent, Space, Taken};
 use crate::sync::Ordering;
-use crate::sync::order::{self, Pair};
 
 /// Which chunks a run may be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +91,9 @@ impl Space<'_> {
         let bits = word.load(Ordering::Relaxed);
         let old = Cell::from_bits(bits);
         let owned = Cell::owned(old.generation, self.me);
+        // Relaxed: the chunk's word has told us that earlier owners are done.
         let taken = old.state == State::Free
-            && word.compare_exchange(bits, owned.to_bits(), order::acquire(Pair::Free), Ordering::Relaxed).is_ok();
+            && word.compare_exchange(bits, owned.to_bits(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         taken.then_some(old.generation)
     }
 }

@@ -40,11 +40,13 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
+    #[inline]
     pub(super) const fn new(space: Space<'a>) -> Self {
         Self { space, miss: Miss::Nothing, crowd: 0 }
     }
 
     /// A block of `class`. `hint` is where the last one was found, `sharers` counts the arenas, about.
+    #[inline]
     pub(super) fn small(&mut self, class: Class, hint: &Hint, sharers: impl Fn() -> usize) -> Option<Taken> {
         let hinted = hint.load();
         // Without a guess the number is too large for a chunk, too.
@@ -53,7 +55,7 @@ impl<'a> Search<'a> {
             Some(found) => found,
             None => self.elsewhere(class, hinted, sharers)?,
         };
-        let chunk = found.granule / self.space.geometry.chunk_granules;
+        let chunk = self.space.geometry.chunk_of(found.granule);
         let now = if self.crowd == 0 { chunk } else { chunk | CROWDED };
         if now != hinted {
             hint.store(now);
@@ -165,6 +167,7 @@ impl<'a> Search<'a> {
     }
 
     /// A block of a chunk cut to `class`, by its bitmap.
+    #[inline]
     fn by_bits(&mut self, chunk: u32, class: Class) -> Option<Taken> {
         let space = self.space;
         if space.chunk(chunk).load(Ordering::Relaxed) != Chunk::Cut(class).to_bits() {
@@ -220,6 +223,7 @@ impl<'a> Search<'a> {
 
     /// The moment of allocation: the cell goes from free to owned. It counts if the chunk is cut to the class after
     /// that.
+    #[inline]
     fn take(&mut self, chunk: u32, class: Class, slot: u32) -> Met {
         let space = self.space;
         let granule = space.granule_at(chunk, class, slot);
@@ -230,13 +234,12 @@ impl<'a> Search<'a> {
             return Met::NotFree;
         }
         let owned = Cell::owned(old.generation, space.me);
-        // Acquire: what the last owner of this granule did is over.
-        let success = order::before_fence(Pair::Free);
-        if word.compare_exchange(bits, owned.to_bits(), success, Ordering::Relaxed).is_err() {
+        if word.compare_exchange(bits, owned.to_bits(), order::before_fence(), Ordering::Relaxed).is_err() {
             self.moving();
             return Met::NotFree;
         }
-        // Whoever empties the chunk sees our cell, or we see that it does. Acquire: in between the chunk may have been
+        // Whoever empties the chunk sees our cell, or we see that it does. The fence acquires, too: what the last owner of
+        // this granule did is over. Acquire of the chunk: in between the chunk may have been
         // cut otherwise and back, and other owners have used these bytes.
         order::folded_fence(Pair::Take);
         let cut = space.chunk(chunk).load(order::after_fence(Pair::Chunk)) == Chunk::Cut(class).to_bits();
@@ -258,10 +261,11 @@ impl<'a> Search<'a> {
             return false;
         }
         let (cut, emptying) = (Chunk::Cut(class), Chunk::Emptying { participant: space.me, class });
-        // Acquire: the cutter's, for whoever has the chunk after us.
-        if !space.change(chunk, cut, emptying, order::before_fence(Pair::Chunk)) {
+        if !space.change(chunk, cut, emptying, order::before_fence()) {
             return self.moving();
         }
+        // Allocators see that the chunk is not cut, or we see their cells. The fence acquires, too: what owners before the
+        // last cutting did is over.
         order::folded_fence(Pair::Retire);
         let is_free = |word: &crate::sync::AtomicU64| {
             Cell::from_bits(word.load(order::after_fence(Pair::Empty))).state == State::Free

@@ -23,6 +23,8 @@ pub(super) struct Geometry {
     data: u32,
     pub(super) chunks: u32,
     pub(super) chunk_granules: u32,
+    /// Logarithm of `chunk_granules`.
+    chunk_shift: u32,
 }
 
 impl Geometry {
@@ -31,7 +33,16 @@ impl Geometry {
         let arena = layout.arena().offset;
         let cells = arena + chunks * CHUNK_LINE_BYTES;
         let sides = cells + chunks * chunk_granules * 8;
-        Self { arena, cells, sides, data: layout.arena_data(), chunks, chunk_granules }
+        let chunk_shift = chunk_granules.ilog2();
+        Self { arena, cells, sides, data: layout.arena_data(), chunks, chunk_granules, chunk_shift }
+    }
+
+    /// Gives every granule its first generation.
+    pub(super) fn start_at(&self, memory: &Memory, start: u64) {
+        let free = Cell::starting_at(start).to_bits();
+        for granule in 0..self.granules() {
+            memory.u64(self.cells + granule * 8).store(free, Ordering::Relaxed);
+        }
     }
 
     /// Granules for payloads.
@@ -43,16 +54,24 @@ impl Geometry {
         self.chunk_granules * GRANULE_BYTES
     }
 
+    /// The chunk of a granule. Chunks are powers of two.
+    #[inline]
+    pub(super) const fn chunk_of(&self, granule: u32) -> u32 {
+        granule >> self.chunk_shift
+    }
+
     /// Granules of metadata in front of the payloads.
     const fn metadata_granules(&self) -> u32 {
         (self.data - self.arena) / GRANULE_BYTES
     }
 
     /// Offset of the payload of a granule, counted from the first payload byte.
+    #[inline]
     pub(super) const fn payload(&self, granule: u32) -> u32 {
         self.data + granule * GRANULE_BYTES
     }
 
+    #[inline]
     pub(super) fn handle(&self, granule: u32, generation: u64) -> Handle {
         Handle::new(granule + self.metadata_granules(), generation)
     }
@@ -104,16 +123,19 @@ impl<'a> Space<'a> {
     }
 
     /// The word of a chunk below `chunks`.
+    #[inline]
     pub(super) fn chunk(&self, chunk: u32) -> &'a AtomicU64 {
         self.memory.u64(self.geometry.arena + chunk * CHUNK_LINE_BYTES)
     }
 
     /// Word 0 to 3 of a chunk's bitmap.
+    #[inline]
     pub(super) fn bitmap(&self, chunk: u32, word: u32) -> &'a AtomicU64 {
         self.memory.u64(self.geometry.arena + chunk * CHUNK_LINE_BYTES + 8 + word * 8)
     }
 
     /// The cell of a granule below `granules`, counted from the first payload byte.
+    #[inline]
     pub(super) fn cell(&self, granule: u32) -> &'a AtomicU64 {
         self.memory.u64(self.geometry.cells + granule * 8)
     }
@@ -148,11 +170,13 @@ impl<'a> Space<'a> {
     }
 
     /// First granule of a block.
+    #[inline]
     pub(super) fn granule_at(&self, chunk: u32, class: Class, slot: u32) -> u32 {
         chunk * self.geometry.chunk_granules + slot * class.granules()
     }
 
     /// Blocks of `class` per chunk.
+    #[inline]
     pub(super) fn per_chunk(&self, class: Class) -> u32 {
         class.per_chunk(self.geometry.chunk_granules)
     }
@@ -164,6 +188,7 @@ impl<'a> Space<'a> {
 
     /// Changes the cell of a block this participant owns. Nobody else does, so a store is enough; except that among
     /// hostile participants a cell that was overwritten may be somebody else's by now.
+    #[inline]
     pub(super) fn replace_owned<T: Trust>(&self, granule: u32, from: Cell, to: Cell, success: Ordering) -> bool {
         let word = self.cell(granule);
         match <T as Sealed>::LEVEL {
@@ -177,6 +202,7 @@ impl<'a> Space<'a> {
     }
 
     /// Frees a block that this participant owns.
+    #[inline]
     pub(super) fn free<T: Trust>(&self, block: Taken) {
         let Taken { granule, generation, extent } = block;
         let owned = Cell::owned(generation, self.me);
@@ -185,11 +211,11 @@ impl<'a> Space<'a> {
         match extent {
             Extent::Block { slot, .. } => {
                 if free() {
-                    self.clear_bit(granule / self.geometry.chunk_granules, slot);
+                    self.clear_bit(self.geometry.chunk_of(granule), slot);
                 }
             }
             Extent::Run { count } => {
-                let first = granule / self.geometry.chunk_granules;
+                let first = self.geometry.chunk_of(granule);
                 // Held while it comes apart: if we die, whoever recovers finds the rest of it.
                 if self.change(first, Chunk::Run { count }, self.held(count), Ordering::Relaxed) && free() {
                     self.dissolve(first, count);
@@ -199,6 +225,7 @@ impl<'a> Space<'a> {
     }
 
     /// Forgets that a block is taken.
+    #[inline]
     pub(super) fn clear_bit(&self, chunk: u32, slot: u16) {
         let slot = u32::from(slot);
         self.bitmap(chunk, slot / 64).fetch_and(!(1 << (slot % 64)), Ordering::Relaxed);

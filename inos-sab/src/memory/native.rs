@@ -72,6 +72,7 @@ impl Memory {
     }
 
     /// The address of `offset`, which the caller has checked against the map.
+    #[inline]
     fn at(&self, offset: u32) -> *mut u8 {
         debug_assert!(self.map.start <= offset && offset <= self.map.end, "offset {offset} is in the region");
         let index = (offset - self.map.start) as usize;
@@ -91,6 +92,7 @@ impl Memory {
     }
 
     /// The word at `offset`.
+    #[inline]
     pub(crate) fn u64(&self, offset: u32) -> &AtomicU64 {
         assert!(self.map.is_word(offset, 8), "offset {offset} is a 64-bit word");
         // SAFETY:

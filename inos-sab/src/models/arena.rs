@@ -1,10 +1,12 @@
-//! The arena.
+//! The arena. Each `mutant_` test takes one ordering, fence or second look away and names the model that notices.
 
 use super::{model, region};
-use crate::{AllocError, Flow, Frame, Stale};
+use crate::sync::order::{self, Check, Mutant, Pair};
+use crate::{AllocError, Arena, Flow, Frame, Stale};
+use alloc::vec::Vec;
 use loom::thread;
 
-fn use_block(arena: &crate::Arena, mark: u8, len: u32) -> bool {
+fn use_block(arena: &Arena, mark: u8, len: u32) -> bool {
     let Ok(mut block) = arena.alloc(len) else { return false };
     // A second owner of the same granule is an access the model reports.
     block.write_at(0, &[mark]).expect("in range");
@@ -12,6 +14,19 @@ fn use_block(arena: &crate::Arena, mark: u8, len: u32) -> bool {
     block.read_at(0, &mut byte).expect("in range");
     assert_eq!(byte, [mark]);
     true
+}
+
+/// Nothing is lost: the words agree, and everything is one free block again.
+fn is_whole(arena: &Arena) {
+    let check = arena.check();
+    assert!(check.is_clean(), "{check:?}");
+    assert_eq!((check.owned, check.in_flight, check.detached), (0, 0, 0), "{check:?}");
+    assert_eq!(arena.largest_free(), arena.max_block_len());
+}
+
+fn must_fail(mutant: Mutant, model: fn()) {
+    let result = std::panic::catch_unwind(|| order::with_mutant(mutant, model));
+    assert!(result.is_err(), "{mutant:?} goes unnoticed");
 }
 
 /// Two threads take and free blocks of a class, two granules in each of two chunks: one owner per granule, and
@@ -24,9 +39,172 @@ fn granules_have_one_owner() {
         let thread = thread::spawn(move || assert!(use_block(&theirs, 1, 1)));
         assert!(use_block(&ours, 2, 1));
         thread.join().expect("no panic");
-        assert_eq!(ours.largest_free(), ours.max_block_len());
+        is_whole(&ours);
         assert!(use_block(&ours, 3, ours.max_block_len()));
     });
+}
+
+#[test]
+fn mutant_free_without_release() {
+    must_fail(Mutant::Release(Pair::Free), granules_have_one_owner);
+}
+
+#[test]
+fn mutant_take_without_fence_acquires_nothing() {
+    must_fail(Mutant::Fence(Pair::Take), granules_have_one_owner);
+}
+
+/// A block of a class in a chunk that another thread wants whole: never both.
+#[test]
+fn chunks_are_not_emptied_under_a_block() {
+    model(3, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let wall = ours.alloc(512).expect("room");
+        // The other chunk is cut, and they know it.
+        assert!(use_block(&theirs, 0, 1));
+        let thread = thread::spawn(move || theirs.alloc(1));
+        let run = ours.alloc(512);
+        let block = thread.join().expect("no panic");
+        assert!(run.is_err() || block.is_err(), "two owners of one chunk");
+        for error in [run.as_ref().err(), block.as_ref().err()].into_iter().flatten() {
+            // To step back is not to be out of room.
+            let is_exhausted = matches!(error, AllocError::Exhausted { .. });
+            assert!(!is_exhausted || run.is_ok() || block.is_ok(), "{error:?}");
+        }
+        drop((run, block, wall));
+        is_whole(&ours);
+    });
+}
+
+#[test]
+fn mutant_take_without_fence() {
+    must_fail(Mutant::Fence(Pair::Take), chunks_are_not_emptied_under_a_block);
+}
+
+#[test]
+fn mutant_retire_without_fence() {
+    must_fail(Mutant::Fence(Pair::Retire), chunks_are_not_emptied_under_a_block);
+}
+
+#[test]
+fn mutant_chunk_not_looked_at_after_the_cell() {
+    must_fail(Mutant::Check(Check::ChunkAfterCell), chunks_are_not_emptied_under_a_block);
+}
+
+/// The same for a block that comes while the other looks, and whose cell is not the run's.
+#[test]
+fn chunks_are_not_emptied_under_a_later_block() {
+    model(2, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let wall = ours.alloc(512).expect("room");
+        assert!(use_block(&theirs, 0, 1));
+        let thread = thread::spawn(move || {
+            let first = theirs.alloc(1);
+            theirs.alloc(1).ok().filter(|_| first.is_ok())
+        });
+        let run = ours.alloc(512);
+        let block = thread.join().expect("no panic");
+        assert!(run.is_err() || block.is_none(), "two owners of one chunk");
+        drop((run, block, wall));
+        is_whole(&ours);
+    });
+}
+
+#[test]
+fn mutant_cells_not_looked_at_after_the_chunk() {
+    must_fail(Mutant::Check(Check::CellsAfterChunk), chunks_are_not_emptied_under_a_later_block);
+}
+
+/// The bytes of a run pass to a longer one, whose cell is another: through the chunk's word.
+#[test]
+fn runs_pass_their_bytes_on() {
+    model(2, || {
+        let region = region(3 * 512);
+        let arena = region.arena();
+        let wall = arena.alloc(512).expect("room");
+        let mut run = arena.alloc(512).expect("room");
+        drop(wall);
+        let thread = thread::spawn(move || {
+            run.write_at(0, &[1]).expect("in range");
+            drop(run);
+        });
+        if let Ok(mut both) = arena.alloc(1024) {
+            both.write_at(512, &[2]).expect("in range");
+        }
+        thread.join().expect("no panic");
+        is_whole(&arena);
+    });
+}
+
+/// An allocator that began with one cutting of a chunk and ends with a later one of the same class, with a run between.
+#[test]
+fn later_cuttings_are_as_good() {
+    // One preemption: in the middle of our search.
+    later_cuttings(1);
+}
+
+fn later_cuttings(preemptions: usize) {
+    model(preemptions, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let wall = ours.alloc(512).expect("room");
+        assert!(use_block(&ours, 0, 1));
+        let thread = thread::spawn(move || {
+            let run = theirs.alloc(512).map(|mut run| run.write_at(256, &[2]));
+            run.is_ok().then(|| theirs.alloc(1))
+        });
+        let _ = use_block(&ours, 1, 1);
+        drop((thread.join().expect("no panic"), wall));
+        is_whole(&ours);
+    });
+}
+
+#[test]
+fn mutant_chunk_without_release() {
+    must_fail(Mutant::Release(Pair::Chunk), runs_pass_their_bytes_on);
+}
+
+#[test]
+fn mutant_chunk_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::Chunk), runs_pass_their_bytes_on);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn mutant_chunk_without_acquire_at_the_second_look() {
+    // A second one: in front of their fence, which for the checker would order everything.
+    must_fail(Mutant::Acquire(Pair::Chunk), || later_cuttings(2));
+}
+
+/// The bytes of blocks pass to a run that takes their emptied chunk, also of one that comes and goes during the look.
+#[test]
+fn emptied_chunks_pass_their_bytes_on() {
+    model(2, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let wall = ours.alloc(512).expect("room");
+        let first = theirs.alloc(1).expect("room");
+        let thread = thread::spawn(move || {
+            drop(first);
+            let blocks: Vec<_> = (0..2).map_while(|_| theirs.alloc(1).ok()).collect();
+            for mut block in blocks {
+                block.write_at(0, &[1]).expect("in range");
+            }
+        });
+        if let Ok(mut run) = ours.alloc(512) {
+            run.write_at(256, &[2]).expect("in range");
+        }
+        thread.join().expect("no panic");
+        drop(wall);
+        is_whole(&ours);
+    });
+}
+
+#[test]
+fn mutant_empty_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::Empty), emptied_chunks_pass_their_bytes_on);
 }
 
 /// Runs against runs: nobody keeps what it collected in vain, and no chunk is lost.
@@ -40,7 +218,7 @@ fn runs_give_back_what_they_collected() {
             let thread = thread::spawn(move || use_block(&theirs, 1, lens.1));
             let _ = use_block(&ours, 2, lens.0);
             let _ = thread.join().expect("no panic");
-            assert_eq!(ours.largest_free(), ours.max_block_len());
+            is_whole(&ours);
         });
     }
 }
@@ -50,13 +228,13 @@ fn runs_give_back_what_they_collected() {
 #[test]
 fn runs_and_classes_share_the_chunks() {
     for len in [1024, 512] {
-        model(3, move || {
+        model(2, move || {
             let region = region(3 * 512);
             let (ours, theirs) = (region.arena(), region.arena());
             let thread = thread::spawn(move || use_block(&theirs, 1, 1));
             let _ = use_block(&ours, 2, len);
             let _ = thread.join().expect("no panic");
-            assert_eq!(ours.largest_free(), ours.max_block_len());
+            is_whole(&ours);
             assert!(use_block(&ours, 3, ours.max_block_len()));
         });
     }
@@ -84,15 +262,25 @@ fn letting_go_shows_what_was_written() {
         assert_eq!(block.into_handle(), handle);
         thread.join().expect("no panic");
         drop(ours.claim_handle(handle));
-        assert_eq!(ours.largest_free(), ours.max_block_len());
+        is_whole(&ours);
     });
+}
+
+#[test]
+fn mutant_let_go_without_release() {
+    must_fail(Mutant::Release(Pair::LetGo), letting_go_shows_what_was_written);
+}
+
+#[test]
+fn mutant_let_go_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::LetGo), letting_go_shows_what_was_written);
 }
 
 /// Two threads want a granule each of the only chunk left, which has two: neither is told that there is none, whoever
 /// cuts the chunk while the other looks.
 #[test]
 fn room_is_not_called_exhausted() {
-    model(3, || {
+    model(2, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
         let wall = ours.alloc(512).expect("room");
@@ -101,7 +289,28 @@ fn room_is_not_called_exhausted() {
             assert!(!matches!(result, Err(AllocError::Exhausted { .. })), "{result:?}");
         }
         drop(wall);
-        assert_eq!(ours.largest_free(), ours.max_block_len());
+        is_whole(&ours);
+    });
+}
+
+/// Bits that were set in vain hide nothing: the cells are asked before an allocation fails.
+#[test]
+fn stale_hints_hide_no_room() {
+    model(1, || {
+        let region = region(3 * 512);
+        let arena = region.arena();
+        let wall = arena.alloc(512).expect("room");
+        let kept = arena.alloc(1).expect("room");
+        // As one who died after it set the bit.
+        let chunk_line = region.layout().arena().offset + 64;
+        region.memory().u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
+        assert_eq!(arena.check().stale_hints, 1);
+        drop(arena.alloc(1).expect("the cell says that it is free"));
+        drop(kept);
+        region.memory().u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
+        drop(arena.alloc(512).expect("the cells say that the chunk is empty"));
+        drop(wall);
+        is_whole(&arena);
     });
 }
 
@@ -128,7 +337,7 @@ fn remote_free_returns_the_granule() {
         });
         assert!(use_block(&arena, 6, 1));
         reader.join().expect("no panic");
-        assert_eq!(arena.largest_free(), arena.max_block_len());
+        is_whole(&arena);
     });
 }
 
@@ -164,6 +373,53 @@ fn handle_has_one_taker() {
         if !ours_got && !theirs_got {
             drop(ours.claim_handle(handle).expect("nobody took it"));
         }
-        assert_eq!(ours.largest_free(), ours.max_block_len());
+        is_whole(&ours);
+    });
+}
+
+#[test]
+fn mutant_unpin_without_release() {
+    must_fail(Mutant::Release(Pair::Unpin), handle_has_one_taker);
+}
+
+#[test]
+fn mutant_unpin_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::Unpin), handle_has_one_taker);
+}
+
+/// The number of a block that is freed gives no access to the next block at its place, whenever it is tried.
+#[test]
+fn stale_numbers_never_resolve() {
+    model(3, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let block = ours.alloc(1).expect("room");
+        let handle = block.handle();
+        let thread = thread::spawn(move || {
+            assert!(theirs.resolve(handle).is_err());
+            assert!(theirs.claim_handle(handle).is_err());
+        });
+        drop(block);
+        let next = ours.alloc(1).expect("room").into_handle();
+        assert_eq!(next.offset(), handle.offset());
+        thread.join().expect("no panic");
+        assert_eq!(ours.resolve(handle).unwrap_err(), Stale::Freed);
+        drop(ours.claim_handle(next).expect("nobody took it"));
+        is_whole(&ours);
+    });
+}
+
+/// Figures taken while others work are of something that could be.
+#[test]
+fn statistics_stay_in_bounds() {
+    model(2, || {
+        let region = region(3 * 512);
+        let (ours, theirs) = (region.arena(), region.arena());
+        let thread = thread::spawn(move || use_block(&theirs, 1, 1));
+        let stats = ours.stats();
+        assert!(stats.blocks <= 1 && stats.bytes_used <= 256 && stats.free_chunks <= 2);
+        assert_eq!(stats.blocks, stats.owned);
+        assert!(thread.join().expect("no panic"));
+        assert_eq!((ours.stats().blocks, ours.stats().free_chunks), (0, 2));
     });
 }

@@ -1,5 +1,6 @@
 //! What a region says of itself, written once by its maker and checked by everybody who attaches.
 
+use crate::arena;
 use crate::error::RegionError;
 use crate::layout::{Layout, table};
 use crate::memory::Memory;
@@ -15,6 +16,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"INOS-SAB");
 pub(super) fn initialise(memory: &Memory, layout: &Layout) {
     ring::initialise(memory, layout);
     switchboard::initialise(memory, layout);
+    arena::initialise(memory, layout);
     #[cfg(not(inos_loom))]
     {
         let base = layout.superblock().offset;

@@ -12,10 +12,12 @@ impl Hint {
         Self(AtomicU32::new(u32::MAX))
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn store(&self, value: u32) {
         self.0.store(value, Ordering::Relaxed);
     }

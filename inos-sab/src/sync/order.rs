@@ -32,9 +32,10 @@ pub(crate) enum Pair {
     Empty,
     /// A chunk given back or cut -> its next user.
     Chunk,
-    /// The fence of an allocator, between taking a cell and looking at its chunk.
+    /// The fence of an allocator, between taking a cell and looking at its chunk. It also acquires what `Free` released.
     Take,
-    /// The fence of whoever empties a chunk, between taking the chunk and looking at its cells.
+    /// The fence of whoever empties a chunk, between taking the chunk and looking at its cells. It also acquires what
+    /// `Chunk` released.
     Retire,
     /// Pins counted in a process's own memory.
     LocalPin,
@@ -73,7 +74,7 @@ mod imp {
 
     /// For a read-modify-write in front of a [`folded_fence`]. SeqCst operations around the place of a fence order
     /// what the fence would, and on x86 cost nothing more than the operations themselves.
-    pub(crate) const fn before_fence(_: Pair) -> Ordering {
+    pub(crate) const fn before_fence() -> Ordering {
         Ordering::SeqCst
     }
 
@@ -149,8 +150,8 @@ mod imp {
         }
     }
 
-    pub(crate) fn before_fence(pair: Pair) -> Ordering {
-        acquire(pair)
+    pub(crate) fn before_fence() -> Ordering {
+        Ordering::Relaxed
     }
 
     pub(crate) fn folded_fence(pair: Pair) {
