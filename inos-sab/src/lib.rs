@@ -4,16 +4,18 @@
 //! A program that moves megabytes between a kernel, compute modules and a host spends its time copying and waking.
 //! Here the parties share one region: small messages go through rings, large payloads stay in the arena and only their
 //! handle travels, state is published in slots, and a sleeper is woken only if it said that it sleeps. Every message is
-//! delivered exactly once and in order, every block has exactly one owner, no wake-up is lost, and what is freed comes
-//! back as one piece. The protocols are small enough for a model checker, and are checked by one.
+//! delivered in order, every block has exactly one owner, no wake-up is lost, what is freed comes back as one piece, and
+//! what a killed process had is taken back. The protocols are small enough for a model checker, and are checked by one.
 //!
-//! This crate does not talk to networks, start threads or read clocks; a wait's timeout is measured by the kernel. A ring
-//! has one writer, and there is no cache yet and nothing for JavaScript.
+//! This crate does not talk to networks, start threads or read clocks. At present a ring has one writer, there is no
+//! cache, and nothing for JavaScript but the table of offsets.
 //!
 //! # Overview
 //!
 //! - [`Layout`]: where everything is; smaller ones for tests.
-//! - [`Region`]: the memory. What is made from it keeps it alive and can move to any thread.
+//! - [`Region`]: the memory: of this process, of a file, or the caller's. What is made from it keeps it alive.
+//! - [`Trust`]: how far the participants believe each other: [`Threads`], [`Crash`], [`Hostile`].
+//! - [`Peer`], [`Recovery`]: who else takes part, and what the dead left.
 //! - [`Producer`] and [`Consumer`]: the two ends of the inbox or outbox, rings of [`Frame`]s.
 //! - [`Pressure`] and [`FlowControl`]: when the writer should pause.
 //! - [`Arena`], [`ArenaBox`], [`ArenaRef`], [`Handle`]: blocks of any size; owned, pinned, named.
@@ -24,7 +26,7 @@
 //! # The driving loop
 //!
 //! ```
-//! use inos_sab::{Flow, Frame, Layout, Pressure, Region, Threads, Wake};
+//! use inos_sab::{Flow, Frame, Layout, Region, Threads, Wake};
 //!
 //! let region = Region::<Threads>::heap(&Layout::compact(1 << 16, 8 << 20, 1 << 16)?)?;
 //! let mut inbox = region.inbox_producer()?;
@@ -49,9 +51,7 @@
 //! let mut results = region.outbox_consumer()?;
 //! let mut block = region.arena().alloc(1 << 20)?;
 //! block.write_at(0, b"first")?;
-//! if inbox.push_object(7, block)? != Pressure::Ok {
-//!     inbox.wait_low(None); // pause the network meanwhile
-//! }
+//! inbox.push_object(7, block)?;
 //! assert_eq!(results.wait(None), Wake::Ready);
 //! results.drain(1, |frame| {
 //!     let Frame::Object { object, .. } = frame else { return Flow::Break };
@@ -71,8 +71,10 @@
 //!   [`AllocError::Contended`].
 //! - A handle is [`Stale`] from the moment its block is freed until its granule was freed 2^44 times.
 //! - Draining everything returns the pressure to [`Pressure::Ok`].
-//! - No slice is made of bytes that another thread may write. All offsets are checked; nothing outside of the region is
-//!   touched.
+//! - A process that is killed at any instruction leaves each ring, slot and block before or after a change, never
+//!   between; [`Region::recover`] takes back what it had, and nothing from a process that is only stopped.
+//! - With [`Hostile`] peers nothing they write leads to a panic, an access outside of the region, or a call that does not
+//!   end. No slice is made of bytes that another party may write.
 //!
 //! # Limits
 //!
@@ -82,14 +84,16 @@
 //! | ring | 64 bytes to 512 KiB, one writer and one reader |
 //! | inline payload | an eighth of the ring: 64 KiB |
 //! | arena for payloads | 30,212,096 bytes, the largest block too; metadata 6.1 % |
-//! | smallest block | 256 bytes taken; classes waste at most 51 %, blocks above 32 KiB take whole chunks of 64 KiB |
+//! | smallest block | 256 bytes; classes waste at most 51 %, blocks above 32 KiB take whole chunks of 64 KiB |
 //! | readers pinning one block | 65,535 |
 //! | manifest slots, events | 15, 3 |
+//! | participants between processes | 16, each with any number of threads |
 //!
 //! # Features
 //!
-//! `std` (default): waits put threads to sleep: on Linux by a futex, on other systems by naps of a millisecond. Without
-//! it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is nothing to take. `lz4`: packed results.
+//! `std` (default): waits put threads to sleep: on Linux by a futex, on other systems by naps of a millisecond; and
+//! regions between processes (Linux). Without it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is
+//! nothing to take, and a region is on the heap or where the caller says. `lz4`: packed results.
 //!
 //! # References
 //!
