@@ -54,14 +54,18 @@ mod linux {
         let done = second.wait()?;
         println!("second child: {done}");
         let after = region.arena().largest_free();
-        println!("largest free block: {before} bytes while in flight, {after} of {} now", region.arena().max_block_len());
+        println!(
+            "largest free block: {before} bytes while in flight, {after} of {} now",
+            region.arena().max_block_len()
+        );
         if done.success() && after == region.arena().max_block_len() { Ok(()) } else { Err("blocks were lost".into()) }
     }
 
     fn start(region: &Region<Crash>, limit: u32) -> Result<Child, Box<dyn Error>> {
         let fd = region.backing_fd().ok_or("a memory file")?.as_raw_fd();
         let path = format!("/proc/{}/fd/{fd}", std::process::id());
-        let child = Command::new(std::env::current_exe()?).args([path, limit.to_string()]).stdout(Stdio::piped()).spawn()?;
+        let child =
+            Command::new(std::env::current_exe()?).args([path, limit.to_string()]).stdout(Stdio::piped()).spawn()?;
         Ok(child)
     }
 
