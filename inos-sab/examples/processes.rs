@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    eprintln!("regions between processes are there on Linux only");
+    ewriteln!(stdout(), "regions between processes are there on Linux only")?;
 }
 
 #[cfg(target_os = "linux")]
@@ -23,7 +23,7 @@ mod linux {
     use core::error::Error;
     use core::time::Duration;
     use inos_sab::{Crash, Flow, Frame, Layout, Liveness, Region, Wake};
-    use std::io::{BufRead, Write};
+    use std::io::{BufRead, Write, stdout};
     use std::os::fd::AsRawFd;
     use std::process::{Child, Command, Stdio};
 
@@ -47,17 +47,18 @@ mod linux {
         first.wait()?;
         let recovery = region.recover()?;
         let dead = recovery.peers.iter().filter(|peer| peer.liveness == Liveness::Dead).count();
-        println!("child killed after {} messages: {dead} dead participant recovered", line.trim());
+        writeln!(stdout(), "child killed after {} messages: {dead} dead participant recovered", line.trim())?;
 
         let mut second = start(&region, u32::MAX)?;
         drop(inbox); // the ring is closed for the reader once it is empty
         let done = second.wait()?;
-        println!("second child: {done}");
+        writeln!(stdout(), "second child: {done}")?;
         let after = region.arena().largest_free();
-        println!(
+        writeln!(
+            stdout(),
             "largest free block: {before} bytes while in flight, {after} of {} now",
             region.arena().max_block_len()
-        );
+        )?;
         if done.success() && after == region.arena().max_block_len() { Ok(()) } else { Err("blocks were lost".into()) }
     }
 
@@ -89,8 +90,8 @@ mod linux {
             })?;
             if count == limit {
                 let _held = region.arena().alloc(1 << 20)?;
-                println!("{count}");
-                std::io::stdout().flush()?;
+                writeln!(stdout(), "{count}")?;
+                stdout().flush()?;
                 std::thread::sleep(Duration::from_secs(60));
             }
         }

@@ -11,7 +11,6 @@ mod chunk;
 mod class;
 mod handle;
 mod pins;
-#[allow(dead_code, reason = "regions are not recovered yet")]
 pub(crate) mod recovery;
 mod run;
 mod small;

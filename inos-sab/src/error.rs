@@ -141,6 +141,14 @@ pub enum PushError {
     /// The reader was there and has left.
     #[error("the reader of this ring has left")]
     Closed,
+    /// Another participant publishes in this slot. Nothing changed; it gives the slot back when it leaves.
+    #[error("slot {slot} is participant {publisher}'s to publish in")]
+    SlotHeld {
+        /// Which slot.
+        slot: u8,
+        /// The participant that publishes there.
+        publisher: u32,
+    },
     /// The block lives in another region: the caller's fault.
     #[error("the block belongs to another region")]
     ForeignBlock,

@@ -7,20 +7,19 @@
 //! delivered in order, every block has exactly one owner, no wake-up is lost, what is freed comes back as one piece, and
 //! what a killed process had is taken back. The protocols are small enough for a model checker, and are checked by one.
 //!
-//! This crate does not talk to networks, start threads or read clocks. At present a ring has one writer, there is no
-//! cache, and nothing for JavaScript but the table of offsets.
+//! It does not talk to networks, start threads or read clocks. At present a ring has one writer, there is no cache, and
+//! nothing for JavaScript but the table of offsets.
 //!
 //! # Overview
 //!
 //! - [`Layout`]: where everything is; smaller ones for tests.
 //! - [`Region`]: the memory: of this process, of a file, or the caller's. What is made from it keeps it alive.
 //! - [`Trust`]: how far the participants believe each other: [`Threads`], [`Crash`], [`Hostile`].
-//! - [`Peer`], [`Recovery`]: who else takes part, and what the dead left.
+//! - [`Peer`], [`Recovery`], [`RegionCheck`]: who else takes part, what the dead left, and whether all is well.
 //! - [`Producer`] and [`Consumer`]: the two ends of the inbox or outbox, rings of [`Frame`]s.
 //! - [`Pressure`] and [`FlowControl`]: when the writer should pause.
 //! - [`Arena`], [`ArenaBox`], [`ArenaRef`], [`Handle`]: blocks of any size; owned, pinned, named.
-//! - [`Switchboard`] and [`Listener`]: manifest slots and events.
-//! - [`Wake`]: how a wait ended.
+//! - [`Switchboard`], [`Listener`], [`Wake`]: manifest slots and events, and how a wait ended.
 //! - [`ComputeJob`], [`JobRunner`], [`JobClient`]: requests in the inbox, results in the outbox.
 //!
 //! # The driving loop
@@ -56,7 +55,7 @@
 //! results.drain(1, |frame| {
 //!     let Frame::Object { object, .. } = frame else { return Flow::Break };
 //!     assert!(object.as_slice().ends_with(b"tsrif"));
-//!     Flow::Continue
+//!     Flow::Break
 //! })?;
 //! drop(inbox);
 //! module.join().expect("the module does not panic");
@@ -66,11 +65,8 @@
 //!
 //! # Guarantees
 //!
-//! - A frame is published by one store; until then the ring is as if it had never been written.
-//! - Rings, slots, arena and signals take no locks. A search for space that others keep moving ends with
-//!   [`AllocError::Contended`].
+//! - A frame is published by one store. Rings, slots, arena and signals take no locks.
 //! - A handle is [`Stale`] from the moment its block is freed until its granule was freed 2^44 times.
-//! - Draining everything returns the pressure to [`Pressure::Ok`].
 //! - A process that is killed at any instruction leaves each ring, slot and block before or after a change, never
 //!   between; [`Region::recover`] takes back what it had, and nothing from a process that is only stopped.
 //! - With [`Hostile`] peers nothing they write leads to a panic, an access outside of the region, or a call that does not
@@ -81,13 +77,11 @@
 //! | what | limit |
 //! | --- | --- |
 //! | region | 48 MiB ([`Layout::STANDARD`]) |
-//! | ring | 64 bytes to 512 KiB, one writer and one reader |
-//! | inline payload | an eighth of the ring: 64 KiB |
+//! | ring, inline payload | 64 bytes to 512 KiB, one writer and one reader; an eighth of it |
 //! | arena for payloads | 30,212,096 bytes, the largest block too; metadata 6.1 % |
 //! | smallest block | 256 bytes; classes waste at most 51 %, blocks above 32 KiB take whole chunks of 64 KiB |
 //! | readers pinning one block | 65,535 |
-//! | manifest slots, events | 15, 3 |
-//! | participants between processes | 16, each with any number of threads |
+//! | manifest slots, events, participants | 15, 3, 16 processes with any number of threads |
 //!
 //! # Features
 //!
@@ -97,8 +91,8 @@
 //!
 //! # References
 //!
-//! Formats: `docs/layout.md`, `docs/jobs.md`. Pairing of every atomic: `docs/memory-model.md`. Cached cursors: Lee, Bu, Chandranmenon,
-//! "MCRingBuffer" (IPDPS 2010). State in one word and derived bitmaps: Wrenger et al., "LLFree" (USENIX ATC 2023).
+//! Formats: `docs/layout.md`, `docs/jobs.md`. Pairing of every atomic: `docs/memory-model.md`. Cached cursors: Lee, Bu,
+//! Chandranmenon, "MCRingBuffer" (IPDPS 2010). Derived bitmaps: Wrenger et al., "LLFree" (USENIX ATC 2023).
 #![no_std]
 
 #[cfg(target_endian = "big")]
@@ -109,6 +103,7 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+mod check;
 mod error;
 mod flow;
 #[cfg(not(inos_loom))]
@@ -131,7 +126,10 @@ pub use region::Region;
 pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
 
 pub use participant::{Liveness, Peer, PeerId};
+#[cfg(not(inos_loom))]
 pub use recovery::Recovery;
+
+pub use check::RegionCheck;
 
 pub use arena::{Arena, ArenaBox, ArenaCheck, ArenaFault, ArenaRef, ArenaStats, ClassStats, Handle};
 pub use flow::{FlowControl, Pressure};

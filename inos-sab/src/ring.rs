@@ -5,6 +5,7 @@ mod consumer;
 pub(crate) mod cursor;
 mod frame;
 mod producer;
+pub(crate) mod recovery;
 
 pub use claim::{Batch, Claim};
 pub use consumer::Consumer;

@@ -18,8 +18,11 @@ use core::time::Duration;
 
 const SLOTS: u32 = 0x10;
 const SLOT_BYTES: u32 = 16;
-/// The epoch within a slot; the owner word after it is 0 among threads.
+/// The epoch and the publisher within a slot.
 const SLOT_EPOCH: u32 = 8;
+const SLOT_OWNER: u32 = 12;
+/// Looks at a slot in which others keep publishing.
+const TRIES: u32 = 64;
 /// Sleepers of different words count on different cache lines.
 const SLEEPERS_STRIDE: u32 = 0x40;
 
@@ -110,6 +113,41 @@ pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
     }
 }
 
+/// Makes the slots of a participant that leaves, or is dead, free for other publishers.
+pub(crate) fn vacate(shared: &Shared, participant: u8) {
+    let base = shared.layout.switchboard().offset;
+    for slot in 0..SLOT_COUNT {
+        let owner = shared.memory.u32(base + SLOTS + slot * SLOT_BYTES + SLOT_OWNER);
+        // Release: what was taken back is visible to the next publisher.
+        let release = order::release(Pair::Role);
+        let _ = owner.compare_exchange(u32::from(participant) + 1, 0, release, Ordering::Relaxed);
+    }
+}
+
+/// Whether the participant publishes in the slot.
+pub(crate) fn publishes(shared: &Shared, slot: Slot, participant: u8) -> bool {
+    let owner = shared.memory.u32(shared.layout.switchboard().offset + slot.offset() + SLOT_OWNER);
+    owner.load(order::acquire(Pair::Role)) == u32::from(participant) + 1
+}
+
+/// The handle word of a slot.
+pub(crate) fn word(shared: &Shared, slot: Slot) -> &AtomicU64 {
+    shared.memory.u64(shared.layout.switchboard().offset + slot.offset())
+}
+
+/// Wakes everybody who waits for an event or a slot.
+pub(crate) fn ring_all(shared: &Shared) {
+    let (base, sleepers) = (shared.layout.switchboard().offset, shared.layout.sleepers().offset);
+    for event in Event::ALL {
+        let line = event.index();
+        Bell { word: base + line * 4, sleepers: sleepers + line * SLEEPERS_STRIDE }.ring(shared);
+    }
+    for slot in 0..SLOT_COUNT {
+        let word = base + SLOTS + slot * SLOT_BYTES + SLOT_EPOCH;
+        Bell { word, sleepers: sleepers + 3 * SLEEPERS_STRIDE }.ring(shared);
+    }
+}
+
 /// Publishes blocks in slots and raises events. Clones name the same words; any thread may use any slot.
 ///
 /// A slot holds the newest block: publishing over one that nobody took hands the older one back. So a slot suits state
@@ -150,9 +188,13 @@ impl<T: Trust> Switchboard<T> {
     /// there and that nobody had taken. Listeners of events hear of it when the caller [`raise`](Self::raise)s one,
     /// after any number of slots.
     ///
+    /// The first to publish in a slot becomes its publisher, until its participant leaves or is recovered; its threads
+    /// may all publish there. So a publisher that dies between two steps can only have lost a block of its own slot.
+    ///
     /// # Errors
     ///
-    /// The block with [`PushError::ForeignBlock`] if it is from another region.
+    /// The block with [`PushError::ForeignBlock`] if it is from another region, [`PushError::SlotHeld`] if another
+    /// participant publishes in this slot.
     pub fn publish(
         &self,
         slot: Slot,
@@ -162,20 +204,49 @@ impl<T: Trust> Switchboard<T> {
         if !block.is_of(&self.shared) {
             return Err(Rejected { value: block, reason: PushError::ForeignBlock });
         }
+        if let Err(reason) = self.own(slot) {
+            return Err(Rejected { value: block, reason });
+        }
         block.set_kind(kind);
         let bits = block.into_flight(slot.carrier()).to_bits();
-        // Release: whoever takes the descriptor sees the block let go. Acquire: we may be the one who takes the old one.
-        let previous = self.descriptor(slot).swap(bits, Ordering::AcqRel);
+        // Release: whoever finds the handle finds its block in flight. Acquire: we may find the old one's.
+        let previous = self.descriptor(slot).swap(bits, order::acq_rel(Pair::Slot));
         self.slot_bell(slot).raise(&self.shared, self.fences());
         Ok(self.land(slot, previous))
     }
 
-    /// Takes the block of a slot. Of many callers one gets it. What a hostile peer put there and is no block in flight is
-    /// taken away, and nobody gets it.
+    /// Makes this participant the slot's publisher, if there is no other.
+    fn own(&self, slot: Slot) -> Result<(), PushError> {
+        let word = self.shared.memory.u32(self.base() + slot.offset() + SLOT_OWNER);
+        let mine = u32::from(self.shared.me) + 1;
+        // Acquire: what the publisher before us left was taken back.
+        let taken = word.compare_exchange(0, mine, order::acquire(Pair::Role), Ordering::Relaxed);
+        match taken {
+            Ok(_) => Ok(()),
+            Err(owner) if owner == mine => Ok(()),
+            Err(owner) => Err(PushError::SlotHeld { slot: slot.index(), publisher: owner.wrapping_sub(1) }),
+        }
+    }
+
+    /// Takes the block of a slot. Of many callers one gets it. What a hostile peer put there and is no block in flight
+    /// nobody gets; it stays until something is published over it.
     #[must_use]
     pub fn take(&self, slot: Slot) -> Option<(Kind, ArenaBox<T>)> {
-        let block = self.land(slot, self.descriptor(slot).swap(0, Ordering::AcqRel))?;
-        Some((block.kind(), block))
+        let word = self.descriptor(slot);
+        for _ in 0..TRIES {
+            let bits = word.load(order::acquire(Pair::Slot));
+            // The block first, the slot after: if we die in between, recovery finds the block in our name.
+            if let Some(block) = self.land(slot, bits) {
+                // Another block may have been published over it meanwhile: then that one stays.
+                let _ = word.compare_exchange(bits, 0, Ordering::Relaxed, Ordering::Relaxed);
+                return Some((block.kind(), block));
+            }
+            // Empty, or its block is somebody else's, who is about to empty it.
+            if bits == 0 || word.load(Ordering::Relaxed) == bits {
+                return None;
+            }
+        }
+        None
     }
 
     /// Changes an event's epoch and wakes all who wait for it.

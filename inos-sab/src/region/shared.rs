@@ -84,6 +84,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.level != Level::Threads && self.check_process().is_ok() {
+            crate::switchboard::vacate(self, self.me);
             self.record().free();
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum Fences {
     Process,
     /// Sleepers fence for all processes that are registered, as this one is.
     System,
-    /// As `System`, but this process is not registered: its wakers fence for themselves.
+    /// As `System`, but this process is not registered, or its peers may not ask: its wakers fence for themselves.
     Unregistered,
 }
 
@@ -28,6 +28,7 @@ pub(crate) enum Fences {
 pub(crate) enum Announced {
     Surely,
     /// The system refused: the sleep has to be short.
+    #[allow(dead_code, reason = "only Linux can refuse")]
     Perhaps,
 }
 
@@ -37,8 +38,8 @@ impl Fences {
         match level {
             Level::Threads => imp::for_threads(),
             Level::Crash => imp::for_processes(),
-            // Peers that do not run this crate cannot be relied on to be registered.
-            Level::Hostile => Self::Symmetric,
+            // Peers that do not run this crate cannot be relied on to ask for fences; those that do may rely on ours.
+            Level::Hostile => imp::for_hostile(),
         }
     }
 
@@ -94,6 +95,11 @@ mod imp {
         })
     }
 
+    /// Wakers fence for themselves; sleepers ask for the fences of participants that trust them and rely on it.
+    pub(super) fn for_hostile() -> Fences {
+        Fences::Unregistered
+    }
+
     pub(super) fn fence_threads() -> Announced {
         call(Command::PrivateExpedited)
     }
@@ -112,6 +118,10 @@ mod imp {
     }
 
     pub(super) fn for_processes() -> Fences {
+        Fences::Symmetric
+    }
+
+    pub(super) fn for_hostile() -> Fences {
         Fences::Symmetric
     }
 

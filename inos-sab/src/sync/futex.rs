@@ -7,6 +7,7 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slept {
     /// The word changed, somebody called, or the kernel ended the sleep for its own reasons.
+    #[allow(dead_code, reason = "some targets never sleep")]
     Woken,
     #[cfg_attr(inos_loom, expect(dead_code, reason = "a model must end by a wake-up, never by a timeout"))]
     TimedOut,
