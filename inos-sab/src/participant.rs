@@ -103,11 +103,6 @@ impl<'a> Record<'a> {
         self.memory.u64(self.at + table::PARTICIPANT_JOB.offset)
     }
 
-    /// The request that it was executing when it wrote its record last.
-    pub(crate) fn job_id(&self) -> Option<u64> {
-        self.job().load(Ordering::Acquire).checked_sub(1)
-    }
-
     /// Whether somebody joined here and has neither left nor been recovered.
     pub(crate) fn is_joined(&self) -> bool {
         self.state().load(Ordering::Acquire) != FREE

@@ -5,9 +5,7 @@ use crate::arena::{Carrier, Handle};
 #[cfg(not(inos_loom))]
 use crate::error::RegionError;
 #[cfg(not(inos_loom))]
-use crate::job::JobId;
-#[cfg(not(inos_loom))]
-use crate::participant::{Peer, Record};
+use crate::participant::Peer;
 #[cfg(not(inos_loom))]
 use crate::region::Region;
 use crate::region::Shared;
@@ -40,8 +38,6 @@ pub struct Recovery {
     pub blocks_returned: u32,
     /// Blocks that the dead had pinned.
     pub blocks_unpinned: u32,
-    /// Jobs that the dead were running, for [`JobRunner::answer_died`](crate::JobRunner::answer_died).
-    pub jobs: Vec<JobId>,
 }
 
 #[cfg(not(inos_loom))]
@@ -71,8 +67,6 @@ impl<T: Trust> Region<T> {
         }
         let mut recovery = Recovery::default();
         let mut take = |dead| {
-            let job = Record::new(&self.shared.memory, &self.shared.layout, dead).job_id();
-            recovery.jobs.extend(job.map(JobId));
             let swept = take_back(&self.shared, dead);
             recovery.blocks_freed += swept.freed;
             recovery.blocks_returned += swept.returned;
