@@ -155,6 +155,12 @@ impl Participant {
         Self::new(0)
     }
 
+    /// A participant of a model, without a record.
+    #[cfg(all(test, inos_loom))]
+    pub(crate) fn modelled(id: u8) -> Self {
+        Self::new(id)
+    }
+
     /// Takes a free record of memory without locks.
     pub(crate) fn join_unproved(memory: &Memory, layout: &Layout) -> Result<Self, RegionError> {
         for id in 0..16 {

@@ -2,6 +2,8 @@
 
 #[cfg(all(not(inos_loom), feature = "std", target_os = "linux"))]
 mod file;
+#[cfg(all(test, inos_loom))]
+mod model;
 #[cfg(not(inos_loom))]
 mod raw;
 mod shared;
@@ -139,12 +141,6 @@ impl<T: Trust> Region<T> {
     #[must_use]
     pub fn switchboard(&self) -> Switchboard<T> {
         Switchboard::new(Arc::clone(&self.shared), self.arena())
-    }
-
-    /// The memory, for models to look at.
-    #[cfg(all(test, inos_loom))]
-    pub(crate) fn memory(&self) -> &Memory {
-        &self.shared.memory
     }
 
     fn inbox(&self) -> RingRef {

@@ -248,7 +248,9 @@ impl Crew {
 
     pub(crate) fn report(&self, what: &str) {
         let Self { writers_killed, readers_killed, messages, .. } = self;
-        println!("{what}: {writers_killed} writers and {readers_killed} readers killed; {messages} messages afterwards");
+        println!(
+            "{what}: {writers_killed} writers and {readers_killed} readers killed; {messages} messages afterwards"
+        );
     }
 }
 

@@ -60,20 +60,10 @@ pub(crate) enum Job {
     Create,
 }
 
-pub(crate) const WRITERS: [Job; 9] = [
-    Job::Push,
-    Job::Claim,
-    Job::Batch,
-    Job::Objects,
-    Job::Alloc,
-    Job::Squeeze,
-    Job::Publish,
-    Job::LetGo,
-    Job::Raise,
-];
+pub(crate) const WRITERS: [Job; 9] =
+    [Job::Push, Job::Claim, Job::Batch, Job::Objects, Job::Alloc, Job::Squeeze, Job::Publish, Job::LetGo, Job::Raise];
 pub(crate) const READERS: [Job; 5] = [Job::Drain, Job::Keep, Job::Forward, Job::Take, Job::Pin];
-const OTHERS: [Job; 7] =
-    [Job::WriteOn, Job::ReadOn, Job::Idle, Job::Hoard, Job::Recover, Job::Attach, Job::Create];
+const OTHERS: [Job; 7] = [Job::WriteOn, Job::ReadOn, Job::Idle, Job::Hoard, Job::Recover, Job::Attach, Job::Create];
 
 impl Job {
     pub(crate) fn name(self) -> String {
@@ -184,7 +174,7 @@ fn read(job: Job, region: &Region<Crash>, arm: &dyn Fn()) {
     match job {
         Job::Drain => {
             arm();
-            drain_all(&mut consumer, drop);
+            drain_all(&mut consumer, |frame| drop(frame));
         }
         Job::Keep => {
             let mut kept = Vec::new();

@@ -34,7 +34,7 @@ fn settle(crew: &Crew, handle: inos_sab::Handle) {
     assert_eq!(count, 1, "what was published came, what was only written did not");
     drop(outbox);
     let mut inbox = crew.region.inbox_consumer().expect("the dead hold no roles");
-    drain_all(&mut inbox, drop);
+    drain_all(&mut inbox, |frame| drop(frame));
     drop(inbox);
     crew.is_whole();
 }
