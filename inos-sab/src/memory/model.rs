@@ -70,7 +70,9 @@ impl Memory {
                 Part::Superblock => {}
                 Part::Sleepers => memory.add(field, layout.sleepers().offset),
                 Part::Cursors => {
-                    [layout.inbox_cursors(), layout.outbox_cursors()].map(|part| memory.add(field, part.offset));
+                    for part in [layout.inbox_cursors(), layout.outbox_cursors()] {
+                        memory.add(field, part.offset);
+                    }
                 }
                 Part::Participant => {
                     records.for_each(|id| memory.add(field, layout.participants().offset + id * PARTICIPANT_BYTES))

@@ -9,6 +9,8 @@ mod jobs;
 mod layout;
 mod model;
 mod predecessor;
+#[cfg(target_os = "linux")]
+mod processes;
 mod region;
 mod ring;
 mod switchboard;

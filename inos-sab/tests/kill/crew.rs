@@ -1,7 +1,7 @@
 //! Children that work in a region, and what must hold after one has died.
 
-use crate::CHILD;
-use crate::jobs::{self, Job};
+use super::CHILD;
+use super::jobs::{self, Job};
 use core::time::Duration;
 use inos_sab::{Consumer, Crash, Flow, Frame, Layout, Liveness, Producer, Region, Slot};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -49,6 +49,7 @@ impl Child {
         self.0.id()
     }
 
+    #[allow(dead_code, reason = "only tests/it stops processes")]
     fn signal(&self, signal: i32) {
         let id = i32::try_from(self.0.id()).expect("a process number");
         // SAFETY:
@@ -57,6 +58,7 @@ impl Child {
     }
 
     /// Stops it, and returns when it has stopped.
+    #[allow(dead_code, reason = "only tests/it stops processes")]
     pub(crate) fn stop(&self) {
         self.signal(libc::SIGSTOP);
         let state = || std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("a process");
@@ -65,6 +67,7 @@ impl Child {
         }
     }
 
+    #[allow(dead_code, reason = "only tests/it stops processes")]
     pub(crate) fn resume(&self) {
         self.signal(libc::SIGCONT);
     }
@@ -95,6 +98,8 @@ pub(crate) struct Crew {
     pub(crate) region: Region<Crash>,
     /// Its file; children inherit this descriptor.
     pub(crate) fd: OwnedFd,
+    /// The other direction's reader; ours, and alive.
+    pub(crate) outbox: Consumer<Crash>,
     pub(crate) writers_killed: u32,
     pub(crate) readers_killed: u32,
     messages: u64,
@@ -105,11 +110,18 @@ impl Crew {
         let region = Region::<Crash>::create_memfd(c"crew", layout).expect("a region");
         // A copy made by `dup` is inherited; the region's own is not.
         let fd = rustix::io::dup(region.backing_fd().expect("a file")).expect("a descriptor");
-        Self { region, fd, writers_killed: 0, readers_killed: 0, messages: 0 }
+        let outbox = region.outbox_consumer().expect("free");
+        Self { region, fd, outbox, writers_killed: 0, readers_killed: 0, messages: 0 }
     }
 
+    /// In which the parent publishes.
     pub(crate) fn slot() -> Slot {
         Slot::new(3).expect("a slot")
+    }
+
+    /// In which children publish.
+    pub(crate) fn child_slot() -> Slot {
+        Slot::new(5).expect("a slot")
     }
 
     /// What a writer finds: nothing. The reader is ours and lives.
@@ -189,12 +201,9 @@ impl Crew {
     }
 
     fn after_both(&mut self) {
-        let region = &self.region;
-        let mut outbox = region.outbox_consumer().expect("the dead hold no roles");
-        drain_all(&mut outbox, |frame| check(&frame));
-        drop(outbox);
+        drain_all(&mut self.outbox, |frame| check(&frame));
         for slot in (0..15).filter_map(Slot::new) {
-            if let Some((kind, block)) = region.switchboard().take(slot) {
+            if let Some((kind, block)) = self.region.switchboard().take(slot) {
                 jobs::check_block(kind, &block);
             }
         }
@@ -206,6 +215,8 @@ impl Crew {
         let arena = self.region.arena();
         let stats = arena.stats();
         assert_eq!((stats.blocks, stats.changing_chunks), (0, 0), "{stats:?}");
+        let check = arena.check();
+        assert!(check.is_clean(), "{check:?}");
         let max = arena.max_block_len();
         assert_eq!(arena.largest_free(), max);
         drop(arena.alloc(max).expect("all of it"));
@@ -231,7 +242,7 @@ impl Crew {
                 sent += 1;
                 let kind = u16::try_from(sent % 60_000).expect("small");
                 if sent % 64 == 0 {
-                    drop(producer.push_object(kind, jobs::block(&arena, kind, 900)).expect("room"));
+                    producer.push_object(kind, jobs::block(&arena, kind, 900)).expect("room");
                 } else {
                     producer.try_push(kind, &jobs::body(kind, 24)).expect("room");
                 }
@@ -246,6 +257,7 @@ impl Crew {
         self.messages += u64::from(count);
     }
 
+    #[expect(clippy::print_stdout, reason = "how many were killed depends on how many steps there are")]
     pub(crate) fn report(&self, what: &str) {
         let Self { writers_killed, readers_killed, messages, .. } = self;
         println!(

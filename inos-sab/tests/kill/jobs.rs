@@ -1,6 +1,6 @@
 //! What children do, and what messages look like.
 
-use crate::crew::{Crew, drain_all, layout};
+use super::crew::{self, Crew, drain_all, layout};
 use inos_sab::{Arena, ArenaBox, Consumer, Crash, Event, Flow, Frame, Handle, Producer, Region};
 use std::os::fd::OwnedFd;
 
@@ -98,7 +98,7 @@ impl Job {
 /// A life as short as it can be, from its first access on.
 fn begin(job: Job, fd: OwnedFd, arm: &dyn Fn()) {
     if job == Job::Create {
-        return crate::births::create(fd, arm);
+        return super::births::create(fd, arm);
     }
     arm();
     let region = Region::<Crash>::attach_fd(fd, &layout()).expect("attached");
@@ -147,7 +147,7 @@ fn write(job: Job, region: &Region<Crash>, arm: &dyn Fn()) {
         }
         Job::Publish => {
             for kind in 1..=3 {
-                drop(board.publish(Crew::slot(), kind, block(&arena, kind, 100)).expect("ours"));
+                drop(board.publish(Crew::child_slot(), kind, block(&arena, kind, 100)).expect("ours"));
             }
         }
         Job::LetGo => {
@@ -246,11 +246,11 @@ fn write_on(region: &Region<Crash>) {
         if hoard.len() > 10 {
             hoard.swap_remove(usize::from(kind) % 10);
         }
-        if kind % 5 == 0
+        if kind.is_multiple_of(5)
             && let Ok(mut block) = arena.alloc(200)
         {
             block.write_at(0, &body(kind, 200)).expect("in range");
-            drop(board.publish(Crew::slot(), kind, block).expect("ours"));
+            drop(board.publish(Crew::child_slot(), kind, block).expect("ours"));
         }
     }
 }
@@ -259,7 +259,7 @@ fn write_on(region: &Region<Crash>) {
 fn write_one(producer: &mut Producer<Crash>, arena: &Arena<Crash>, kind: u16, len: u32) -> bool {
     match kind % 4 {
         0 => {
-            let len = if kind % 8 == 0 { len % 3000 } else { 9000 + len % 20_000 };
+            let len = if kind.is_multiple_of(8) { len % 3000 } else { 9000 + len % 20_000 };
             let Ok(mut block) = arena.alloc(len) else { return false };
             block.write_at(0, &body(kind, len)).expect("in range");
             producer.push_object(kind, block).is_ok()
@@ -285,7 +285,7 @@ fn read_on(region: &Region<Crash>) {
             let follows = last.is_none_or(|last| frame.kind() == last % LAST_KIND + 1);
             assert!(follows, "{} after {last:?}", frame.kind());
             last = Some(frame.kind());
-            crate::crew::check(&frame);
+            crew::check(&frame);
             if let Frame::Object { object, .. } = frame {
                 kept.push(object);
             }
@@ -324,7 +324,7 @@ fn hoard(region: &Region<Crash>) {
     });
     kept.push(Ok(arena.alloc(1).expect("room")));
     kept.push(Ok(arena.alloc(30_000).expect("room")));
-    drop(region.switchboard().publish(Crew::slot(), 2, block(&arena, 2, 400)).expect("ours"));
+    drop(region.switchboard().publish(Crew::child_slot(), 2, block(&arena, 2, 400)).expect("ours"));
     outbox.push_object(1, block(&arena, 1, 300)).expect("room");
     let mut batch = outbox.batch();
     batch.push(2, &body(2, 50)).expect("room");

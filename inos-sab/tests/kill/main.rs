@@ -18,6 +18,9 @@ mod recoverers;
 /// The name of the test below, from the root of the program.
 const CHILD: &str = "child";
 
+/// Kills at random moments, of writers and of readers each.
+const RANDOM_KILLS: u32 = 120;
+
 /// Does what the environment asks for; as a test of its own it does nothing.
 #[test]
 fn child() {

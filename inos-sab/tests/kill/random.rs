@@ -1,12 +1,10 @@
 //! Death from outside, at any moment, while the other side is at work.
 
-use crate::crew::{Child, Crew, FURTHER, check, drain_all, layout};
-use crate::jobs::{self, Job, LAST_KIND};
+use super::RANDOM_KILLS;
+use super::crew::{Child, Crew, FURTHER, check, drain_all, layout};
+use super::jobs::{self, Job, LAST_KIND};
 use core::time::Duration;
 use std::time::Instant;
-
-/// Kills by each of the two tests. Short lives: many of them.
-const KILLS: u32 = 120;
 
 /// Spreads the lengths of lives; the moments of death are the machine's.
 struct Spread(u64);
@@ -19,6 +17,7 @@ impl Spread {
 }
 
 /// Works until a worker that has begun (`work` said so) has gone on for a while. A third dies without being waited for.
+#[expect(clippy::disallowed_methods, reason = "lives of processes are measured in time")]
 fn live(spread: &mut Spread, mut work: impl FnMut() -> bool) {
     let waits = spread.micros(3) != Duration::ZERO;
     let mut end = Instant::now() + if waits { Duration::from_secs(5) } else { spread.micros(6000) };
@@ -36,7 +35,7 @@ fn live(spread: &mut Spread, mut work: impl FnMut() -> bool) {
 fn writers_die_at_any_moment() {
     let mut crew = Crew::new(&layout());
     let mut spread = Spread(4);
-    for _ in 0..KILLS {
+    for _ in 0..RANDOM_KILLS {
         let mut consumer = crew.before_writer();
         let child = Child::start(&crew.fd, Job::WriteOn, None);
         let mut last = LAST_KIND;
@@ -51,7 +50,7 @@ fn writers_die_at_any_moment() {
         };
         let board = crew.region.switchboard();
         live(&mut spread, || {
-            if let Some((kind, block)) = board.take(Crew::slot()) {
+            if let Some((kind, block)) = board.take(Crew::child_slot()) {
                 jobs::check_block(kind, &block);
             }
             drain(&mut consumer)
@@ -73,7 +72,7 @@ fn readers_die_at_any_moment() {
     let mut spread = Spread(5);
     let arena = crew.region.arena();
     let board = crew.region.switchboard();
-    for _ in 0..KILLS {
+    for _ in 0..RANDOM_KILLS {
         let mut producer = crew.region.inbox_producer().expect("free");
         let child = Child::start(&crew.fd, Job::ReadOn, None);
         let mut last = LAST_KIND;
