@@ -237,6 +237,8 @@ fn write_on(region: &Region<Crash>) {
     for kind in (1..=LAST_KIND).cycle() {
         let len = u32::from(kind) * 37;
         while !write_one(&mut producer, &arena, kind, len) {
+            // Blocks here and there may leave no room for a long one.
+            hoard.clear();
             producer.wait_room(120, Some(core::time::Duration::from_millis(1)));
         }
         // None of this is a message: blocks that come and go, and that die with us.
