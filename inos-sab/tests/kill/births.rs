@@ -29,7 +29,6 @@ pub(crate) fn create(fd: OwnedFd, arm: &dyn Fn()) {
 
 /// A region whose maker died is not ready, and can be made anew; then it is one.
 #[test]
-#[expect(clippy::print_stdout, reason = "how many were killed depends on how many steps there are")]
 fn makers_die_at_each_step() {
     let layout = layout();
     // It first looks at all words that belong to nobody, one like the other.
@@ -59,7 +58,6 @@ fn makers_die_at_each_step() {
 
 /// Whoever dies while it attaches, takes a role or leaves, leaves nothing behind, and its place serves the next.
 #[test]
-#[expect(clippy::print_stdout, reason = "how many were killed depends on how many steps there are")]
 fn newcomers_die_at_each_step() {
     let crew = Crew::new(&layout());
     let before = fail_points::steps();

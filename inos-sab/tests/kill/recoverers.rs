@@ -40,7 +40,6 @@ fn settle(crew: &mut Crew, handle: inos_sab::Handle) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "how many were killed depends on how many steps there are")]
 fn recoverers_die_at_each_step() {
     let mut crew = Crew::new(&layout());
     let mut deaths = 0;
