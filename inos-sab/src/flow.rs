@@ -1,7 +1,7 @@
 //! Back-pressure: how far the reader is behind, and what the writer should do about it.
 
 use crate::layout::Watermarks;
-use crate::ring::cursor::Span;
+use crate::ring::cursor::{Span, UNIT_BYTES};
 use crate::ring::{Part, RingRef};
 use crate::sync::Ordering;
 
@@ -72,7 +72,7 @@ impl FlowControl {
         // By then the ring may have gone round: a backlog is never more than the ring.
         let head = self.ring.head();
         let span = self.ring.tail().since(head);
-        let most = self.ring.part().bytes() / Span { frames: 0, units: 1 }.bytes();
+        let most = self.ring.part().bytes() / UNIT_BYTES;
         Span { frames: span.frames.min(most), units: span.units.min(most) }
     }
 }
@@ -82,15 +82,25 @@ impl FlowControl {
 pub(crate) struct Marks {
     marks: Watermarks,
     roomy_up_to: u32,
+    /// Below these, nothing has to be asked.
+    calm_units: u32,
+    calm_frames: u32,
 }
 
 impl Marks {
     pub(crate) fn new(marks: Watermarks, part: Part) -> Self {
-        Self { marks, roomy_up_to: part.roomy_up_to() }
+        let roomy_up_to = part.roomy_up_to();
+        let calm_units = marks.high_bytes.min(roomy_up_to).div_ceil(UNIT_BYTES);
+        Self { marks, roomy_up_to, calm_units, calm_frames: marks.high_count }
+    }
+
+    /// Whether a writer that is not warned has nothing to ask.
+    #[inline]
+    pub(crate) fn is_calm(&self, used: Span) -> bool {
+        used.units < self.calm_units && used.frames < self.calm_frames
     }
 
     /// `warned` is what the writer was told before: between the marks it stays as it was.
-    #[inline]
     pub(crate) fn assess(&self, used: Span, warned: bool) -> Pressure {
         let Watermarks { high_bytes, low_bytes, high_count, low_count } = self.marks;
         let (bytes, count) = (used.bytes(), used.frames);

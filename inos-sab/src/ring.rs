@@ -4,6 +4,7 @@ mod claim;
 mod consumer;
 pub(crate) mod cursor;
 mod frame;
+mod place;
 mod producer;
 pub(crate) mod recovery;
 
@@ -21,10 +22,10 @@ use crate::sync::barrier::Fences;
 use crate::sync::bell::Bell;
 use crate::sync::order::{self, Pair};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::trust::Trust;
 use alloc::sync::Arc;
 use cursor::{Cursor, UNIT_BYTES};
 use frame::frame_units;
+use place::Place;
 
 /// Offsets of the words of one ring, from the start of its cursors. Each writer has lines of its own; what hardly
 /// changes has one more, so that reading it on every push stays in the cache.
@@ -49,6 +50,9 @@ mod at {
     pub(super) const CONSUMER: u32 = table::CONSUMER_ROLE.offset;
     pub(super) const WARNED: u32 = table::WARNED.offset;
     pub(super) const MODE: u32 = table::MODE.offset;
+    /// Behind all of them.
+    #[cfg(not(inos_loom))]
+    pub(super) const END: u32 = MODE + 4;
 }
 
 /// Values of the two role words; in between, `ROLE_HELD | participant`.
@@ -130,28 +134,32 @@ pub(crate) fn initialise(memory: &Memory, layout: &Layout) {
 /// One ring of one region, with its words by name.
 #[derive(Clone, Debug)]
 pub(crate) struct RingRef {
-    shared: Arc<Shared>,
-    part: Part,
+    place: Place,
 }
 
 impl RingRef {
     pub(crate) fn new(shared: Arc<Shared>, part: Part) -> Self {
-        Self { shared, part }
+        Self { place: Place::new(shared, part) }
     }
 
     #[inline]
     pub(crate) fn part(&self) -> Part {
-        self.part
+        self.place.part()
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.place.shared()
     }
 
     #[inline]
     fn u32(&self, at: u32) -> &AtomicU32 {
-        self.shared.memory.u32(self.part.cursors + at)
+        self.place.u32(at)
     }
 
     #[inline]
     fn u64(&self, at: u32) -> &AtomicU64 {
-        self.shared.memory.u64(self.part.cursors + at)
+        self.place.u64(at)
     }
 
     /// The producer's cursor. Acquire: the frames in front of it are complete.
@@ -210,20 +218,41 @@ impl RingRef {
     }
 
     /// Rung when frames were published.
-    #[inline]
     pub(crate) fn data_bell(&self) -> Bell {
-        Bell { word: self.part.cursors + at::DATA_WORD, sleepers: self.part.cursors + at::DATA_SLEEPERS }
+        let cursors = self.part().cursors;
+        Bell { word: cursors + at::DATA_WORD, sleepers: cursors + at::DATA_SLEEPERS }
     }
 
     /// Rung when frames were consumed.
-    #[inline]
     fn room_bell(&self) -> Bell {
-        Bell { word: self.part.cursors + at::ROOM_WORD, sleepers: self.part.cursors + at::ROOM_SLEEPERS }
+        let cursors = self.part().cursors;
+        Bell { word: cursors + at::ROOM_WORD, sleepers: cursors + at::ROOM_SLEEPERS }
+    }
+
+    /// Wakes a consumer that said it sleeps. To be called after the store of the tail, or of the role.
+    ///
+    /// Either this load sees the sleeper's count, or the sleeper's check after its own fence sees the store: two fences
+    /// of one total order cannot both miss.
+    #[inline]
+    fn notify_data(&self, fences: Fences) {
+        fences.waker();
+        if self.u32(at::DATA_SLEEPERS).load(Ordering::Relaxed) != 0 {
+            self.data_bell().ring(self.shared());
+        }
+    }
+
+    /// Wakes a producer that said it sleeps. To be called after the store of the head, or of the role.
+    #[inline]
+    fn notify_room(&self, fences: Fences) {
+        fences.waker();
+        if self.u32(at::ROOM_SLEEPERS).load(Ordering::Relaxed) != 0 {
+            self.room_bell().ring(self.shared());
+        }
     }
 
     /// Takes a role that nobody holds.
     fn take_role(&self, role: &AtomicU32) -> Result<(), RegionError> {
-        let held = ROLE_HELD | u32::from(self.shared.me);
+        let held = ROLE_HELD | u32::from(self.shared().me);
         for free in [ROLE_NEVER, ROLE_LEFT] {
             // Acquire: the new holder sees the cursors as the old one left them.
             if role.compare_exchange(free, held, order::acquire(Pair::Role), Ordering::Relaxed).is_ok() {
@@ -233,44 +262,17 @@ impl RingRef {
         Err(RegionError::RoleHeld)
     }
 
-    /// Gives a role back and tells the other side, which may be asleep. A fork's copy of an end never had the role.
-    fn leave_role(&self, role: &AtomicU32, bell: Bell, fences: Fences) {
-        if self.shared.check_process().is_err() {
-            return;
+    /// Gives a role back; to be followed by telling the other side, which may be asleep. A fork's copy of an end never had
+    /// the role.
+    fn leave_role(&self, role: &AtomicU32) {
+        if self.shared().check_process().is_ok() {
+            role.store(ROLE_LEFT, order::release(Pair::Role));
         }
-        role.store(ROLE_LEFT, order::release(Pair::Role));
-        bell.notify(&self.shared, fences);
-    }
-
-    /// Writes one unit of the ring.
-    ///
-    /// # Safety
-    ///
-    /// - Unless `T` is `Hostile`: the caller owns the unit.
-    #[inline]
-    unsafe fn write_unit<T: Trust>(&self, units: u32, word: u64) {
-        // SAFETY:
-        // - the contract of this function.
-        unsafe { self.shared.write::<T>(self.part.offset(units), &word.to_le_bytes()) }
-    }
-
-    /// Reads one unit of the ring.
-    ///
-    /// # Safety
-    ///
-    /// - Unless `T` is `Hostile`: nobody writes the unit until the call ends.
-    #[inline]
-    unsafe fn read_unit<T: Trust>(&self, units: u32) -> u64 {
-        let mut bytes = [0; 8];
-        // SAFETY:
-        // - the contract of this function.
-        unsafe { self.shared.read::<T>(self.part.offset(units), &mut bytes) };
-        u64::from_le_bytes(bytes)
     }
 
     /// What two cursors that cannot both be true say.
     #[cold]
     fn corrupt_cursors(&self, tail: Cursor, head: Cursor) -> Corrupt {
-        Corrupt::Cursors { tail: tail.to_bits(), head: head.to_bits(), ring_units: self.part.units }
+        Corrupt::Cursors { tail: tail.to_bits(), head: head.to_bits(), ring_units: self.part().units }
     }
 }

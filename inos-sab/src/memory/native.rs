@@ -81,6 +81,17 @@ impl Memory {
         unsafe { self.base.as_ptr().add(index) }
     }
 
+    /// Where the `len` bytes from `offset` on are, for those who know which of them are words: in the memory, and at a
+    /// multiple of 8.
+    pub(crate) fn section(&self, offset: u32, len: u32) -> NonNull<u8> {
+        let end = offset.checked_add(len);
+        assert!(self.map.start <= offset && end.is_some_and(|end| end <= self.map.end), "the section is in the region");
+        assert!(offset.is_multiple_of(8), "sections start on words");
+        // SAFETY:
+        // - within the memory, as checked above.
+        unsafe { self.base.add((offset - self.map.start) as usize) }
+    }
+
     /// The word at `offset`.
     pub(crate) fn u32(&self, offset: u32) -> &AtomicU32 {
         assert!(self.map.is_word(offset, 4), "offset {offset} is a 32-bit word");

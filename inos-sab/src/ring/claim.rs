@@ -5,6 +5,8 @@ use super::producer::{Producer, Room};
 use crate::arena::ArenaBox;
 use crate::error::{OutOfRange, PushError, Rejected};
 use crate::flow::Pressure;
+#[cfg(not(inos_loom))]
+use crate::trust::Cooperative;
 use crate::trust::{Threads, Trust};
 
 /// Room for one frame, to be written in place. Dropping it, like [`abort`](Self::abort), leaves no trace, and so does
@@ -49,6 +51,15 @@ impl<T: Trust> Claim<'_, T> {
 
     /// Gives the room back.
     pub fn abort(self) {}
+}
+
+#[cfg(not(inos_loom))]
+impl<T: Cooperative> Claim<'_, T> {
+    /// The payload in place, to be written. It starts with what the ring held there before.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.producer.payload_mut(self.room)
+    }
 }
 
 /// Frames that are published together when the batch is dropped or [`publish`](Self::publish)ed. A batch that is

@@ -1,7 +1,7 @@
 //! The reading end.
 
 use super::RingRef;
-use super::cursor::{Cursor, UNIT_BYTES};
+use super::cursor::Cursor;
 use super::frame::{FLAG_OBJECT, FLAG_PADDING, Flow, Form, Frame, FrameInfo, Header, Payload};
 use crate::arena::{Arena, Handle};
 use crate::error::{Corrupt, RegionError, Stale};
@@ -70,15 +70,18 @@ impl<T: Trust> Consumer<T> {
     ///
     /// [`Corrupt`], now and at every later call.
     pub fn peek(&mut self) -> Result<Option<FrameInfo>, Corrupt> {
-        Ok(self.next()?.map(|Next { header, .. }| {
-            let form = if header.flags & FLAG_OBJECT == 0 { Form::Inline } else { Form::Object };
-            FrameInfo { kind: header.kind, form, len: header.len }
-        }))
+        while self.look()? {
+            if let Some(Next { header, .. }) = self.checked()? {
+                let form = if header.flags & FLAG_OBJECT == 0 { Form::Inline } else { Form::Object };
+                return Ok(Some(FrameInfo { kind: header.kind, form, len: header.len }));
+            }
+        }
+        Ok(None)
     }
 
-    /// Hands up to `max` frames to `take`, in order, each exactly once; returns how many. It ends early after a ring's
-    /// worth of bytes, so that a fast producer cannot keep it for ever. Room goes back to the producer after at most an
-    /// eighth of the ring, and at the end, also when `take` panics.
+    /// Hands up to `max` frames to `take`, in order, each exactly once; returns how many. With `usize::MAX` these are at
+    /// least all that were published before the call; it looks for more only once, so a fast producer cannot keep it for
+    /// ever. Room goes back to the producer after at most an eighth of the ring, and at the end, also when `take` panics.
     ///
     /// When a reader process dies, frames that it took since it last gave room back are delivered again to the next one.
     ///
@@ -86,22 +89,35 @@ impl<T: Trust> Consumer<T> {
     ///
     /// [`Corrupt`], now and at every later call, when the very next frame is not one; frames in front of it are handed
     /// over, and counted by the call before.
+    #[inline]
     pub fn drain(&mut self, max: usize, mut take: impl FnMut(Frame<'_, T>) -> Flow) -> Result<usize, Corrupt> {
         let session = Session { consumer: self };
-        let start = session.consumer.head;
-        let mut count = 0;
+        let this = &mut *session.consumer;
+        let (mut count, mut looked) = (0, false);
         while count < max {
-            let next = match session.consumer.next() {
+            if this.head.units == this.tail.units {
+                // Each look takes the line of the tail from the producer.
+                if core::mem::replace(&mut looked, true) {
+                    break;
+                }
+                match this.look_at_tail() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(_) if count > 0 => break,
+                    Err(corrupt) => return Err(corrupt),
+                }
+            }
+            let next = match this.checked() {
                 Ok(Some(next)) => next,
-                Ok(None) => break,
+                // Padding: the frame it makes room for is behind it.
+                Ok(None) => continue,
                 Err(_) if count > 0 => break,
                 Err(corrupt) => return Err(corrupt),
             };
             count += 1;
-            let flow = session.consumer.hand_over(next, &mut take);
-            session.consumer.release_if_much();
-            let units = session.consumer.ring.part().units;
-            if flow == Flow::Break || session.consumer.head.since(start).units >= units {
+            let flow = this.hand_over(next, &mut take);
+            this.release_if_much();
+            if flow == Flow::Break {
                 break;
             }
         }
@@ -110,18 +126,29 @@ impl<T: Trust> Consumer<T> {
 
     /// Sleeps until a frame can be taken. [`Wake::Closed`] when the producer has left and the ring is empty; a ring whose
     /// producer has not come yet is waited for. [`Wake::Corrupt`] when the next [`drain`](Self::drain) says so.
+    #[inline]
     pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {
-        let (ring, manner) = (self.ring.clone(), self.manner);
-        ring.data_bell().wait(&ring.shared, manner, timeout, || {
-            // The role first: what its holder published last is in the tail that is read after.
-            let closed = RingRef::has_left(ring.producer_role());
-            match self.look() {
-                Ok(true) => Some(Wake::Ready),
-                Ok(false) if closed => Some(Wake::Closed),
-                Ok(false) => None,
-                Err(_) => Some(Wake::Corrupt),
-            }
-        })
+        let manner = self.manner;
+        let wake = manner.spin(timeout, &mut || self.check()).unwrap_or_else(|| {
+            let ring = self.ring.clone();
+            ring.data_bell().park(ring.shared(), manner, timeout, &mut || self.check())
+        });
+        self.ring.shared().beat();
+        wake
+    }
+
+    #[inline]
+    fn check(&mut self) -> Option<Wake> {
+        // The role first: what its holder published last is in the tail that is read after.
+        let closed = RingRef::has_left(self.ring.producer_role());
+        // The next frame comes with the tail, not after it: a message costs a reader that waits for it one delay.
+        self.ring.place.prefetch(self.head.units);
+        match self.look() {
+            Ok(true) => Some(Wake::Ready),
+            Ok(false) if closed => Some(Wake::Closed),
+            Ok(false) => None,
+            Err(_) => Some(Wake::Corrupt),
+        }
     }
 
     /// The arena of the region, for answers.
@@ -133,7 +160,7 @@ impl<T: Trust> Consumer<T> {
     /// What all parts of the region share.
     #[cfg(not(inos_loom))]
     pub(crate) fn shared(&self) -> alloc::sync::Arc<crate::region::Shared> {
-        alloc::sync::Arc::clone(&self.ring.shared)
+        alloc::sync::Arc::clone(self.ring.shared())
     }
 
     /// Whether something is there.
@@ -163,48 +190,49 @@ impl<T: Trust> Consumer<T> {
         corrupt
     }
 
-    /// The frame at the head, after any padding; padding is as long as the longest frame at most, and ends at the end of
-    /// the ring, so there are never two.
+    /// The frame at the head, which is not the tail; `None` when it was padding, which is passed over. Padding is as long
+    /// as the longest frame at most, and ends at the end of the ring, so there are never two.
     #[inline]
-    fn next(&mut self) -> Result<Option<Next>, Corrupt> {
-        while self.look()? {
-            let part = self.ring.part();
-            // SAFETY:
-            // - the unit is between head and tail: published, and not written again before the head has passed it.
-            let bits = unsafe { self.ring.read_unit::<T>(self.head.units) };
-            let header = Header::from_bits(bits);
-            let unit = part.index(self.head.units);
-            let Some(units) = header.units(part.units - unit, self.tail.since(self.head), part.units) else {
-                return Err(self.refuse(Corrupt::Header { header: bits, unit }));
-            };
-            if header.flags & FLAG_PADDING == 0 {
-                return Ok(Some(Next { header, units }));
-            }
-            self.head.units = self.head.units.wrapping_add(units);
+    fn checked(&mut self) -> Result<Option<Next>, Corrupt> {
+        let part = self.ring.part();
+        // SAFETY:
+        // - the unit is between head and tail: published, and not written again before the head has passed it.
+        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units) };
+        let header = Header::from_bits(bits);
+        let unit = part.index(self.head.units);
+        let Some(units) = header.units(part.units - unit, self.tail.since(self.head), part.units) else {
+            return Err(self.refuse(Corrupt::Header { header: bits, unit }));
+        };
+        if header.flags & FLAG_PADDING == 0 {
+            return Ok(Some(Next { header, units }));
         }
+        self.head.units = self.head.units.wrapping_add(units);
         Ok(None)
     }
 
     #[inline]
     fn hand_over(&mut self, next: Next, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
         let Next { header: Header { len, kind, flags }, units } = next;
-        // The header was checked: the frame does not reach over the end of the ring.
-        let offset = self.ring.part().offset(self.head.units) + UNIT_BYTES;
         if flags & FLAG_OBJECT != 0 {
             let frame = self.object(kind);
             self.head = self.head.after(units);
             return take(frame);
         }
         // Private until `release`, so the payload stays whole while `take` looks at it.
+        let payload = self.head.units.wrapping_add(1);
         self.head = self.head.after(units);
-        take(Frame::Inline { kind, payload: Payload { trust: PhantomData, shared: &self.ring.shared, offset, len } })
+        // The header was checked: the payload does not reach over the end of the ring.
+        take(Frame::Inline {
+            kind,
+            payload: Payload { trust: PhantomData, place: &self.ring.place, units: payload, len },
+        })
     }
 
     /// The object frame at the head. Its block is ours before the head passes the frame.
     fn object(&self, kind: u16) -> Frame<'static, T> {
         // SAFETY:
         // - the payload lies between the head and the tail, as its header does.
-        let bits = unsafe { self.ring.read_unit::<T>(self.head.units.wrapping_add(1)) };
+        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units.wrapping_add(1)) };
         match Handle::from_bits(bits)
             .ok_or(Stale::Freed)
             .and_then(|handle| self.arena.land(handle, self.ring.part().carrier()))
@@ -223,13 +251,14 @@ impl<T: Trust> Consumer<T> {
     }
 
     /// Gives the room of taken frames back and wakes a producer that waits for it.
+    #[inline]
     fn release(&mut self) {
         if self.released == self.head {
             return;
         }
         self.ring.set_head(self.head);
         self.released = self.head;
-        self.ring.room_bell().notify(&self.ring.shared, self.manner.fences);
+        self.ring.notify_room(self.manner.fences);
     }
 }
 
@@ -247,6 +276,7 @@ impl<T: Trust> Drop for Session<'_, T> {
 impl<T: Trust> Drop for Consumer<T> {
     fn drop(&mut self) {
         self.release();
-        self.ring.leave_role(self.ring.consumer_role(), self.ring.room_bell(), self.manner.fences);
+        self.ring.leave_role(self.ring.consumer_role());
+        self.ring.notify_room(self.manner.fences);
     }
 }

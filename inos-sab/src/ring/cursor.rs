@@ -14,27 +14,32 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    #[inline]
     pub(crate) const fn from_bits(bits: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
         Self { frames: u32::from_le_bytes([e, f, g, h]), units: u32::from_le_bytes([a, b, c, d]) }
     }
 
+    #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
         (self.frames as u64) << 32 | self.units as u64
     }
 
     /// Both halves at `start` bytes, a multiple of 8.
+    #[inline]
     pub(crate) const fn at(start: u64) -> Self {
         let units = Self::from_bits(start / UNIT_BYTES as u64).units;
         Self { frames: units, units }
     }
 
     /// What lies between `behind` and this one.
+    #[inline]
     pub(crate) const fn since(self, behind: Self) -> Span {
         Span { frames: self.frames.wrapping_sub(behind.frames), units: self.units.wrapping_sub(behind.units) }
     }
 
     /// Behind one more frame of `units`, its padding included.
+    #[inline]
     pub(crate) const fn after(self, units: u32) -> Self {
         Self { frames: self.frames.wrapping_add(1), units: self.units.wrapping_add(units) }
     }
@@ -49,11 +54,13 @@ pub(crate) struct Span {
 
 impl Span {
     /// Whether so much can be in a ring of `ring_units`: a frame takes at least a unit, and only frames take any.
+    #[inline]
     pub(crate) const fn fits(self, ring_units: u32) -> bool {
         self.units <= ring_units && self.frames <= self.units && (self.units == 0) == (self.frames == 0)
     }
 
     /// Bytes, for spans that fit.
+    #[inline]
     pub(crate) const fn bytes(self) -> u32 {
         self.units.saturating_mul(UNIT_BYTES)
     }

@@ -1,9 +1,9 @@
 //! Frames as a reader sees them, and their header.
 
 use super::cursor::{Span, UNIT_BYTES};
+use super::place::Place;
 use crate::arena::ArenaBox;
 use crate::error::{OutOfRange, Stale};
-use crate::region::Shared;
 use crate::trust::{Cooperative, Threads, Trust};
 use core::fmt;
 use core::marker::PhantomData;
@@ -19,6 +19,7 @@ pub(super) const FLAG_OBJECT: u16 = 2;
 pub(super) const HANDLE_BYTES: u32 = 8;
 
 /// Units of a frame with `len` bytes of payload. `len` is at most an eighth of the ring.
+#[inline]
 pub(super) const fn frame_units(len: u32) -> u32 {
     1 + len.div_ceil(UNIT_BYTES)
 }
@@ -32,10 +33,12 @@ pub(super) struct Header {
 }
 
 impl Header {
+    #[inline]
     pub(super) const fn to_bits(self) -> u64 {
         (self.flags as u64) << 48 | (self.kind as u64) << 32 | self.len as u64
     }
 
+    #[inline]
     pub(super) const fn from_bits(bits: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
         Self {
@@ -47,6 +50,7 @@ impl Header {
 
     /// The units of the frame, if a producer that keeps to the protocol can have written this header `to_end` units
     /// before the end of a ring of `ring_units`, with `left` between it and the tail.
+    #[inline]
     pub(super) const fn units(self, to_end: u32, left: Span, ring_units: u32) -> Option<u32> {
         if self.len > ring_units {
             // An eighth of the ring in bytes is its units in number.
@@ -114,6 +118,7 @@ pub enum Frame<'a, T: Trust = Threads> {
 impl<T: Trust> Frame<'_, T> {
     /// The sender's number.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
         match self {
             Self::Inline { kind, .. } | Self::Object { kind, .. } | Self::Gone { kind, .. } => *kind,
@@ -154,6 +159,7 @@ impl<T: Trust> Frame<'_, T> {
 impl<T: Cooperative> Frame<'_, T> {
     /// The payload, wherever it is, without a copy; nothing when it is [`Gone`](Self::Gone).
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Inline { payload, .. } => payload.bytes(),
@@ -166,8 +172,9 @@ impl<T: Cooperative> Frame<'_, T> {
 /// Bytes of an inline frame, in place.
 pub struct Payload<'a, T: Trust = Threads> {
     pub(super) trust: PhantomData<T>,
-    pub(super) shared: &'a Shared,
-    pub(super) offset: u32,
+    pub(super) place: &'a Place,
+    /// Where it starts. It ends in front of the end of the ring.
+    pub(super) units: u32,
     pub(super) len: u32,
 }
 
@@ -195,7 +202,7 @@ impl<T: Trust> Payload<'_, T> {
         OutOfRange::check(offset, target.len(), self.len)?;
         // SAFETY:
         // - as in `bytes`: the producer does not write a frame that is not yet consumed.
-        unsafe { self.shared.read::<T>(self.offset + offset, target) };
+        unsafe { self.place.shared().read::<T>(self.place.part().offset(self.units) + offset, target) };
         Ok(())
     }
 }
@@ -207,9 +214,10 @@ impl<T: Cooperative> Payload<'_, T> {
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY:
+        // - the frame's header was checked: it ends in front of the end of the ring;
         // - the frame was published and the head is still in front of it, so the producer does not write these bytes;
         //   the head moves only after the callback that borrows this payload has returned.
-        unsafe { self.shared.memory.slice(self.offset, self.len) }
+        unsafe { self.place.slice(self.units, self.len) }
     }
 }
 

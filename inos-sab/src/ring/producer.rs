@@ -175,7 +175,7 @@ impl<T: Trust> Producer<T> {
     pub fn wait_room(&mut self, len: u32, timeout: Option<Duration>) -> Wake {
         self.settle();
         let (ring, manner) = (self.ring.clone(), self.manner);
-        ring.room_bell().wait(&ring.shared, manner, timeout, || match self.room(len as usize) {
+        ring.room_bell().wait(ring.shared(), manner, timeout, || match self.room(len as usize) {
             Err(PushError::Full { .. }) => None,
             Err(PushError::Closed) => Some(Wake::Closed),
             Err(PushError::Corrupt(_)) => Some(Wake::Corrupt),
@@ -187,7 +187,7 @@ impl<T: Trust> Producer<T> {
     pub fn wait_low(&mut self, timeout: Option<Duration>) -> Wake {
         self.settle();
         let (ring, manner) = (self.ring.clone(), self.manner);
-        ring.room_bell().wait(&ring.shared, manner, timeout, || {
+        ring.room_bell().wait(ring.shared(), manner, timeout, || {
             // The role first: a reader that left after its last consume may have made room.
             let closed = RingRef::has_left(ring.consumer_role());
             match self.pressure() {
@@ -261,12 +261,25 @@ impl<T: Trust> Producer<T> {
     /// Writes `bytes` at `offset` of the payload of a frame that has this room; the caller has checked that they fit.
     #[inline]
     pub(super) fn write(&self, room: Room, offset: u32, bytes: &[u8]) {
-        let payload = self.tail.units.wrapping_add(room.padding + 1);
         // SAFETY:
+        // - `room` sees to it that the frame ends in front of the end of the ring;
         // - `room` found the range free: the consumer's head is behind it by less than a ring, so the consumer reads
-        //   none of it until a later publish;
-        // - `&mut Producer` upstream and the role word make this the only writer.
-        unsafe { self.ring.shared.write::<T>(self.ring.part().offset(payload) + offset, bytes) }
+        //   none of it until a later publish; `&mut Producer` upstream and the role word make this the only writer.
+        unsafe { self.ring.place.write::<T>(self.payload(room), offset, bytes) }
+    }
+
+    /// Where the payload of a frame that has this room starts.
+    #[inline]
+    fn payload(&self, room: Room) -> u32 {
+        self.tail.units.wrapping_add(room.padding + 1)
+    }
+
+    /// The payload of a frame that has this room.
+    #[cfg(not(inos_loom))]
+    pub(super) fn payload_mut(&mut self, room: Room) -> &mut [u8] {
+        // SAFETY:
+        // - as in `write`; the borrow of `self` keeps the frame from being published while the slice lives.
+        unsafe { self.ring.place.slice_mut(self.payload(room), room.len) }
     }
 
     /// Writes the headers and moves the private tail over the frame.
@@ -285,7 +298,7 @@ impl<T: Trust> Producer<T> {
     fn write_header(&self, units: u32, header: Header) {
         // SAFETY:
         // - part of the same room as the payload, see `write`.
-        unsafe { self.ring.write_unit::<T>(units, header.to_bits()) }
+        unsafe { self.ring.place.write_unit::<T>(units, header.to_bits()) }
     }
 
     #[inline]
@@ -297,7 +310,7 @@ impl<T: Trust> Producer<T> {
     }
 
     pub(super) fn stage_object(&mut self, kind: Kind, object: ArenaBox<T>) -> Result<(), Rejected<ArenaBox<T>>> {
-        if !object.is_of(&self.ring.shared) {
+        if !object.is_of(self.ring.shared()) {
             return Err(Rejected { value: object, reason: PushError::ForeignBlock });
         }
         let room = match self.room(HANDLE_BYTES as usize) {
@@ -324,15 +337,14 @@ impl<T: Trust> Producer<T> {
         if self.published != self.tail {
             self.ring.set_tail(self.tail);
             self.published = self.tail;
-            self.ring.data_bell().notify(&self.ring.shared, self.manner.fences);
+            self.ring.notify_data(self.manner.fences);
         }
     }
 
     /// `before` is the tail that was last assessed.
     #[inline]
     fn update_pressure(&mut self, before: Cursor) -> Pressure {
-        let used = self.tail.since(self.head);
-        if !self.warned && self.marks.assess(used, false) == Pressure::Ok {
+        if !self.warned && self.marks.is_calm(self.tail.since(self.head)) {
             return Pressure::Ok;
         }
         self.look_at_pressure(before)
@@ -359,6 +371,7 @@ impl<T: Trust> Producer<T> {
 impl<T: Trust> Drop for Producer<T> {
     fn drop(&mut self) {
         self.settle();
-        self.ring.leave_role(self.ring.producer_role(), self.ring.data_bell(), self.manner.fences);
+        self.ring.leave_role(self.ring.producer_role());
+        self.ring.notify_data(self.manner.fences);
     }
 }

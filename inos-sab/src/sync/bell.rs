@@ -81,6 +81,42 @@ impl Manner {
     pub(crate) fn of(level: Level) -> Self {
         Self { patience: Patience::default(), fences: Fences::of(level), level }
     }
+
+    /// The first part of a wait: looks for as long as patience says. `None` when it is time to sleep.
+    #[inline]
+    pub(crate) fn spin(self, timeout: Option<Duration>, check: &mut impl FnMut() -> Option<Wake>) -> Option<Wake> {
+        let answer = check();
+        if answer.is_some() {
+            return answer;
+        }
+        if timeout.is_some_and(|limit| limit.is_zero()) {
+            return Some(Wake::TimedOut);
+        }
+        let spins = match self.patience {
+            Patience::Spin if !CAN_SPIN => return Some(Wake::CannotBlock),
+            Patience::Spin if timeout.is_none() => loop {
+                core::hint::spin_loop();
+                let answer = check();
+                if answer.is_some() {
+                    return answer;
+                }
+            },
+            Patience::Spin | Patience::SpinThenPark => SPINS,
+            Patience::Park => 0,
+        };
+        for _ in 0..spins {
+            core::hint::spin_loop();
+            let answer = check();
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        match self.patience {
+            Patience::Spin => Some(Wake::Spurious),
+            _ if !futex::CAN_BLOCK => Some(Wake::CannotBlock),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a thread that spins can ever see something change.
@@ -94,18 +130,6 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// Wakes whoever said it sleeps. To be called after the store that makes its condition true.
-    ///
-    /// Either this load sees the sleeper's count, or the sleeper's check after its own fence sees the store: two fences
-    /// of one total order cannot both miss.
-    #[inline]
-    pub(crate) fn notify(self, shared: &Shared, fences: Fences) {
-        fences.waker();
-        if shared.memory.u32(self.sleepers).load(Ordering::Relaxed) != 0 {
-            self.ring(shared);
-        }
-    }
-
     /// Changes the word and wakes all, whether or not anybody said it sleeps.
     #[cold]
     pub(crate) fn ring(self, shared: &Shared) {
@@ -131,49 +155,16 @@ impl Bell {
         timeout: Option<Duration>,
         mut check: impl FnMut() -> Option<Wake>,
     ) -> Wake {
-        let wake = self.wait_for(shared, manner, timeout, &mut check);
+        let wake = match manner.spin(timeout, &mut check) {
+            Some(wake) => wake,
+            None => self.park(shared, manner, timeout, &mut check),
+        };
         shared.beat();
         wake
     }
 
-    fn wait_for(
-        self,
-        shared: &Shared,
-        manner: Manner,
-        timeout: Option<Duration>,
-        check: &mut impl FnMut() -> Option<Wake>,
-    ) -> Wake {
-        if let Some(wake) = check() {
-            return wake;
-        }
-        if timeout.is_some_and(|limit| limit.is_zero()) {
-            return Wake::TimedOut;
-        }
-        let spins = match manner.patience {
-            Patience::Spin if !CAN_SPIN => return Wake::CannotBlock,
-            Patience::Spin if timeout.is_none() => loop {
-                core::hint::spin_loop();
-                if let Some(wake) = check() {
-                    return wake;
-                }
-            },
-            Patience::Spin | Patience::SpinThenPark => SPINS,
-            Patience::Park => 0,
-        };
-        for _ in 0..spins {
-            core::hint::spin_loop();
-            if let Some(wake) = check() {
-                return wake;
-            }
-        }
-        match manner.patience {
-            Patience::Spin => Wake::Spurious,
-            _ if !futex::CAN_BLOCK => Wake::CannotBlock,
-            _ => self.park(shared, manner, timeout, check),
-        }
-    }
-
-    fn park(
+    /// The rest of a wait, after [`Manner::spin`].
+    pub(crate) fn park(
         self,
         shared: &Shared,
         manner: Manner,
