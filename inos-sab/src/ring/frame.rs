@@ -4,7 +4,9 @@ use super::cursor::{Span, UNIT_BYTES};
 use super::place::Place;
 use crate::arena::ArenaBox;
 use crate::error::{OutOfRange, Stale};
-use crate::trust::{Cooperative, Threads, Trust};
+#[cfg(not(inos_loom))]
+use crate::trust::Cooperative;
+use crate::trust::{Threads, Trust};
 use core::fmt;
 use core::marker::PhantomData;
 
