@@ -1,9 +1,15 @@
-//! Rings, wake-ups, slots and events.
+//! Rings, wake-ups, slots and events. Each `mutant_` test takes one ordering, fence or second look away and names the
+//! model that notices. `Pair::Slot` has none: a read-modify-write of the checker always meets the newest value of a cell,
+//! so a handle that is seen too early finds its block all the same.
 
 use super::{model, region};
-use crate::sync::order::{Mutant, Pair, with_mutant};
+use crate::sync::barrier::model::unfenced;
+use crate::sync::order::{Check, Mutant, Pair, with_mutant};
 use crate::{Event, Flow, Frame, Pressure, Slot, Wake};
 use alloc::vec::Vec;
+use core::time::Duration;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
 fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
@@ -18,9 +24,19 @@ fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
     drained.expect("frames");
 }
 
+fn must_fail(mutant: Mutant, model: fn()) {
+    let result = std::panic::catch_unwind(|| with_mutant(mutant, model));
+    assert!(result.is_err(), "{mutant:?} goes unnoticed");
+}
+
 /// Each message once, in order, its bytes intact; through a full ring and a wrap. Without waits: the reader polls.
 #[test]
 fn ring_delivers_once_in_order() {
+    unfenced(delivers_once_in_order);
+    delivers_once_in_order();
+}
+
+fn delivers_once_in_order() {
     model(3, || {
         let region = region(3 * 512);
         let mut producer = region.inbox_producer().expect("free role");
@@ -53,6 +69,73 @@ fn ring_delivers_once_in_order() {
     });
 }
 
+#[test]
+fn mutant_tail_without_release() {
+    must_fail(Mutant::Release(Pair::RingTail), ring_delivers_once_in_order);
+}
+
+#[test]
+fn mutant_tail_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::RingTail), ring_delivers_once_in_order);
+}
+
+#[test]
+fn mutant_head_without_release() {
+    must_fail(Mutant::Release(Pair::RingHead), ring_delivers_once_in_order);
+}
+
+#[test]
+fn mutant_head_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::RingHead), ring_delivers_once_in_order);
+}
+
+/// The next reader goes on where the last one stopped: no frame twice.
+#[test]
+fn a_role_passes_on_its_cursor() {
+    unfenced(|| {
+        model(3, || {
+            let region = region(3 * 512);
+            let mut producer = region.inbox_producer().expect("free role");
+            let mut consumer = region.inbox_consumer().expect("free role");
+            producer.try_push(1, &[1]).expect("room");
+            let first = thread::spawn(move || consumer.drain(1, |_| Flow::Continue));
+            if let Ok(mut next) = region.inbox_consumer() {
+                assert_eq!(next.drain(1, |_| Flow::Continue), Ok(0));
+            }
+            assert_eq!(first.join().expect("no panic"), Ok(1));
+        });
+    });
+}
+
+/// Who sees that the producer has left sees all that it published.
+#[test]
+fn nothing_published_before_leaving_is_missed() {
+    unfenced(|| {
+        model(3, || {
+            let region = region(3 * 512);
+            let mut producer = region.inbox_producer().expect("free role");
+            let mut consumer = region.inbox_consumer().expect("free role");
+            let writer = thread::spawn(move || {
+                producer.try_push(1, &[1]).expect("room");
+            });
+            assert_ne!(consumer.wait(Some(Duration::ZERO)), Wake::Closed);
+            writer.join().expect("no panic");
+        });
+    });
+}
+
+#[test]
+fn mutant_role_without_release() {
+    must_fail(Mutant::Release(Pair::Role), a_role_passes_on_its_cursor);
+    must_fail(Mutant::Release(Pair::Role), nothing_published_before_leaving_is_missed);
+}
+
+#[test]
+fn mutant_role_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::Role), a_role_passes_on_its_cursor);
+    must_fail(Mutant::Acquire(Pair::Role), nothing_published_before_leaving_is_missed);
+}
+
 /// The same through a padding frame at the wrap.
 #[test]
 fn ring_pads_at_the_wrap() {
@@ -77,7 +160,9 @@ fn ring_pads_at_the_wrap() {
     });
 }
 
-fn sleep_and_wake() {
+/// A reader never sleeps on a published message.
+#[test]
+fn no_wake_is_lost() {
     model(3, || {
         let region = region(3 * 512);
         let mut producer = region.inbox_producer().expect("free role");
@@ -93,17 +178,14 @@ fn sleep_and_wake() {
     });
 }
 
-/// A reader never sleeps on a published message.
 #[test]
-fn no_wake_is_lost() {
-    sleep_and_wake();
+fn mutant_wake_without_fence() {
+    must_fail(Mutant::Fence(Pair::Wake), no_wake_is_lost);
 }
 
-/// Without the fence it does: the model is able to see the fault.
 #[test]
-#[should_panic(expected = "deadlock")]
-fn mutant_without_the_fence_loses_a_wake() {
-    with_mutant(Mutant::Fence(Pair::Wake), sleep_and_wake);
+fn mutant_sleep_without_another_look() {
+    must_fail(Mutant::Check(Check::BeforeSleep), no_wake_is_lost);
 }
 
 /// A writer that waits for room, or for the low mark, is woken, and a drained ring is at ease.
@@ -213,4 +295,36 @@ fn observed_bytes_are_within_the_ring() {
         assert!(bytes <= 64, "{bytes}");
         thread.join().expect("no panic");
     });
+}
+
+/// What was written before a raise is seen by who heard it.
+#[test]
+fn what_was_raised_is_there() {
+    unfenced(|| {
+        model(3, || {
+            let region = region(3 * 512);
+            let board = region.switchboard();
+            let mut listener = board.listen(Event::Kernel);
+            let written = Arc::new(AtomicU32::new(0));
+            let theirs = Arc::clone(&written);
+            let raiser = thread::spawn(move || {
+                theirs.store(1, Ordering::Relaxed);
+                board.raise(Event::Kernel);
+            });
+            if listener.poll() {
+                assert_eq!(written.load(Ordering::Relaxed), 1);
+            }
+            raiser.join().expect("no panic");
+        });
+    });
+}
+
+#[test]
+fn mutant_raise_without_release() {
+    must_fail(Mutant::Release(Pair::Bell), what_was_raised_is_there);
+}
+
+#[test]
+fn mutant_raise_without_acquire() {
+    must_fail(Mutant::Acquire(Pair::Bell), what_was_raised_is_there);
 }

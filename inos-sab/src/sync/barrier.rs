@@ -109,11 +109,38 @@ mod imp {
     }
 }
 
+/// Models in which nobody sleeps, without the fences of wakers: what they order besides is not to be relied on, as where
+/// fences are asymmetric they are not there.
+#[cfg(inos_loom)]
+pub(crate) mod model {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        pub(super) static UNFENCED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) fn unfenced<R>(f: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                UNFENCED.set(false);
+            }
+        }
+        let _restore = Restore;
+        UNFENCED.set(true);
+        f()
+    }
+}
+
 #[cfg(not(all(not(inos_loom), feature = "std", target_os = "linux")))]
 mod imp {
     use super::{Announced, Fences};
 
     pub(super) fn for_threads() -> Fences {
+        #[cfg(inos_loom)]
+        if super::model::UNFENCED.get() {
+            return Fences::Process;
+        }
         Fences::Symmetric
     }
 

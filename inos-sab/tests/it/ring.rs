@@ -4,7 +4,9 @@
 use crate::{region, small};
 use alloc::collections::VecDeque;
 use core::time::Duration;
-use inos_sab::{Flow, Form, Frame, FrameInfo, Layout, Pressure, PushError, RegionError, Wake, Watermarks};
+use inos_sab::{
+    AllocError, Flow, Form, Frame, FrameInfo, Layout, Pressure, PushError, RegionError, SendError, Wake, Watermarks,
+};
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -169,6 +171,83 @@ fn claims_and_batches_show_nothing_before_their_end() {
     assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(2));
 }
 
+/// A batch that is forgotten is published by the next call, even one that fails: a predecessor's ring stood still.
+#[test]
+fn a_forgotten_batch_is_published_by_whatever_comes_next() {
+    type Next = fn(&mut inos_sab::Producer);
+    let calls: [Next; 6] = [
+        |producer| assert!(matches!(producer.try_push(9, &[0; 99]), Err(PushError::Full { .. }))),
+        |producer| assert!(producer.send(9, &[0; 3000]).is_err()),
+        |producer| assert!(producer.claim(9, 99).is_err()),
+        |producer| assert_eq!(producer.pressure(), Pressure::Full),
+        |producer| assert_ne!(producer.wait_room(99, Some(Duration::ZERO)), Wake::Ready),
+        |producer| drop(producer.batch()),
+    ];
+    for next in calls {
+        let region = small();
+        let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
+        let (mut batch, mut frames) = (producer.batch(), 0);
+        while batch.push(1, &[1; 56]).is_ok() {
+            frames += 1;
+        }
+        assert!(batch.push_object(2, region.arena().alloc(1).unwrap()).is_err());
+        core::mem::forget(batch);
+        assert_eq!(consumer.peek(), Ok(None));
+        next(&mut producer);
+        assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(frames));
+        assert_eq!(producer.pressure(), Pressure::Ok);
+    }
+    // And by the producer's end.
+    let region = small();
+    let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
+    let mut batch = producer.batch();
+    batch.push_object(1, region.arena().alloc(1).unwrap()).unwrap();
+    core::mem::forget(batch);
+    core::mem::forget(producer.claim(2, 5).unwrap());
+    drop(producer);
+    assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(1));
+    assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
+}
+
+/// One way to send and one way to read, whatever the length.
+#[test]
+fn messages_of_any_length_are_sent_and_read_alike() {
+    let region = small();
+    let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
+    for len in [0, 1, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000, 5000] {
+        let bytes: Vec<u8> = (0..=255).cycle().take(len).collect();
+        producer.send(3, &bytes).unwrap();
+        let taken = consumer.drain(1, |frame| {
+            assert_eq!((frame.kind(), frame.len() as usize, frame.is_empty()), (3, len, len == 0));
+            assert_eq!(matches!(frame, Frame::Object { .. }), len > 128);
+            assert_eq!(frame.bytes(), bytes);
+            let mut copy = vec![0; len];
+            frame.copy_to(0, &mut copy).unwrap();
+            assert_eq!(copy, bytes);
+            assert!(frame.copy_to(1, &mut copy).is_err() || len == 0);
+            Flow::Continue
+        });
+        assert_eq!(taken, Ok(1));
+    }
+    assert!(matches!(producer.send(3, &[0; 1 << 17]), Err(SendError::Alloc(AllocError::TooLarge { .. }))));
+    while producer.try_push(1, &[0; 100]).is_ok() {}
+    while producer.try_push(1, &[]).is_ok() {}
+    assert!(matches!(producer.send(3, &[0; 1000]), Err(SendError::Push(PushError::Full { .. }))));
+    assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
+}
+
+#[test]
+fn claims_are_written_in_place() {
+    let region = small();
+    let (mut producer, mut consumer) = (region.inbox_producer().unwrap(), region.inbox_consumer().unwrap());
+    for len in 0..=128_u32 {
+        let mut claim = producer.claim(1, len).unwrap();
+        claim.as_mut_slice().fill(len.to_le_bytes()[0]);
+        claim.commit();
+        assert_eq!(pop(&mut consumer), Some((1, vec![len.to_le_bytes()[0]; len as usize])));
+    }
+}
+
 #[test]
 fn objects_travel_and_come_back_when_refused() {
     let region = small();
@@ -231,6 +310,9 @@ enum Step {
     Push(usize),
     Object(u32),
     Abort(u32),
+    Commit(u32),
+    Batch(Vec<usize>),
+    ForgetBatch(Vec<usize>),
     Drain(usize),
 }
 
@@ -239,6 +321,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..140_usize).prop_map(Step::Push),
         1 => (0..3000_u32).prop_map(Step::Object),
         1 => (0..128_u32).prop_map(Step::Abort),
+        1 => (0..128_u32).prop_map(Step::Commit),
+        1 => prop::collection::vec(0..60_usize, 0..5).prop_map(Step::Batch),
+        1 => prop::collection::vec(0..60_usize, 0..5).prop_map(Step::ForgetBatch),
         3 => (0..9_usize).prop_map(Step::Drain),
     ]
 }
@@ -272,6 +357,23 @@ proptest! {
                 },
                 Step::Abort(len) => if let Ok(mut claim) = producer.claim(index, len) {
                     claim.write_at(0, &vec![0xEE; len as usize]).unwrap();
+                },
+                Step::Commit(len) => if let Ok(mut claim) = producer.claim(index, len) {
+                    claim.write_at(0, &vec![fill; len as usize]).unwrap();
+                    claim.commit();
+                    queue.push_back((index, vec![fill; len as usize]));
+                },
+                Step::Batch(ref lens) | Step::ForgetBatch(ref lens) => {
+                    let mut batch = producer.batch();
+                    for len in lens {
+                        if batch.push(index, &vec![fill; *len]).is_ok() {
+                            queue.push_back((index, vec![fill; *len]));
+                        }
+                    }
+                    if matches!(step, Step::ForgetBatch(_)) {
+                        core::mem::forget(batch);
+                        producer.pressure();
+                    }
                 },
                 Step::Drain(max) => for _ in 0..max {
                     prop_assert_eq!(pop(&mut consumer), queue.pop_front());
