@@ -303,11 +303,11 @@ fn stale_hints_hide_no_room() {
         let kept = arena.alloc(1).expect("room");
         // As one who died after it set the bit.
         let chunk_line = region.layout().arena().offset + 64;
-        region.memory().u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
+        region.shared.memory.u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
         assert_eq!(arena.check().stale_hints, 1);
         drop(arena.alloc(1).expect("the cell says that it is free"));
         drop(kept);
-        region.memory().u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
+        region.shared.memory.u64(chunk_line + 8).fetch_or(3, crate::sync::Ordering::Relaxed);
         drop(arena.alloc(512).expect("the cells say that the chunk is empty"));
         drop(wall);
         is_whole(&arena);

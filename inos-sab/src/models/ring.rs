@@ -183,9 +183,19 @@ fn mutant_wake_without_fence() {
     must_fail(Mutant::Fence(Pair::Wake), no_wake_is_lost);
 }
 
+/// In a process of its own: the checker tells the sleeping thread of the deadlock, which ends the process.
 #[test]
 fn mutant_sleep_without_another_look() {
-    must_fail(Mutant::Check(Check::BeforeSleep), no_wake_is_lost);
+    const ALONE: &str = "INOS_SAB_MUTANT_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        with_mutant(Mutant::Check(Check::BeforeSleep), no_wake_is_lost);
+        return;
+    }
+    let mut this = std::process::Command::new(std::env::current_exe().expect("a test binary"));
+    this.args(["--nocapture", "--exact", "models::ring::mutant_sleep_without_another_look"]).env(ALONE, "1");
+    let output = this.output().expect("the test binary runs");
+    assert!(!output.status.success(), "the mutant goes unnoticed");
+    assert!(std::string::String::from_utf8_lossy(&output.stderr).contains("deadlock"));
 }
 
 /// A writer that waits for room, or for the low mark, is woken, and a drained ring is at ease.

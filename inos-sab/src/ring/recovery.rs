@@ -98,14 +98,15 @@ pub(crate) fn check(shared: &Shared) -> [Result<(u32, u32), Broken>; 2] {
 /// Makes the ends that the dead participant held free for others, and wakes everybody who may wait for it.
 pub(crate) fn vacate(shared: &Shared, dead: u8) {
     for part in parts(shared) {
-        for role in [at::PRODUCER, at::CONSUMER] {
+        for (role, sleepers) in [(at::PRODUCER, at::ROOM_SLEEPERS), (at::CONSUMER, at::DATA_SLEEPERS)] {
+            let (held, role) = (ROLE_HELD | u32::from(dead), shared.memory.u32(part.cursors + role));
+            if role.load(Ordering::Relaxed) != held {
+                continue;
+            }
+            // It may have died asleep, and only the holder of the role sleeps there: the next one starts from 0.
+            shared.memory.u32(part.cursors + sleepers).store(0, Ordering::Relaxed);
             // Release: what was taken back is visible to the next holder.
-            let _ = shared.memory.u32(part.cursors + role).compare_exchange(
-                ROLE_HELD | u32::from(dead),
-                ROLE_LEFT,
-                order::acq_rel(Pair::Role),
-                Ordering::Relaxed,
-            );
+            let _ = role.compare_exchange(held, ROLE_LEFT, order::acq_rel(Pair::Role), Ordering::Relaxed);
         }
         for (word, sleepers) in [(at::DATA_WORD, at::DATA_SLEEPERS), (at::ROOM_WORD, at::ROOM_SLEEPERS)] {
             Bell { word: part.cursors + word, sleepers: part.cursors + sleepers }.ring(shared);

@@ -203,7 +203,6 @@ fn a_forgotten_batch_is_published_by_whatever_comes_next() {
     let mut batch = producer.batch();
     batch.push_object(1, region.arena().alloc(1).unwrap()).unwrap();
     core::mem::forget(batch);
-    core::mem::forget(producer.claim(2, 5).unwrap());
     drop(producer);
     assert_eq!(consumer.drain(usize::MAX, |_| Flow::Continue), Ok(1));
     assert_eq!(region.arena().largest_free(), region.arena().max_block_len());
