@@ -20,5 +20,7 @@ fn region(arena_bytes: u32) -> Region<Threads> {
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
+    // A recovery alone passes some hundred points at which threads may change.
+    builder.max_branches = 10_000;
     builder.check(f);
 }
