@@ -22,7 +22,8 @@ use core::time::Duration;
 ///
 /// One request at a time, in order. A request is answered whatever happens to it: with its result, with the job's error,
 /// or with the reason why none could run. While the outbox has no room for an answer the runner takes nothing, so a
-/// caller that does not read its answers slows its own requests down and loses none. The caller's side is [`JobClient`](super::JobClient); the bytes are in `docs/jobs.md`.
+/// caller that does not read its answers slows its own requests down and loses none. The caller's side is
+/// [`JobClient`](super::JobClient); the bytes are in `docs/jobs.md`.
 ///
 /// A request is released from the inbox after its answer is published. If this process is killed in between, the next
 /// runner gets it again; see [`answer_died`](Self::answer_died).
@@ -169,20 +170,25 @@ impl<T: Trust> JobRunner<T> {
     }
 
     /// Runs and waits in turn until a wait ends without anything to do: [`Wake::Closed`] when the caller has left the
-    /// inbox and everything is answered, [`Wake::TimedOut`] or [`Wake::Spurious`] after a wait of at most `timeout`, for
+    /// inbox and everything is answered, whichever of its ends it drops first, [`Wake::TimedOut`] or [`Wake::Spurious`] after a wait of at most `timeout`, for
     /// the inbox or for room in the outbox, [`Wake::CannotBlock`] where threads cannot sleep. Each wait has the whole
     /// timeout.
     ///
     /// # Errors
     ///
-    /// As [`run_once`](Self::run_once).
+    /// As [`run_once`](Self::run_once). [`JobRunnerError::Closed`] when the reader of the answers has left and a request or
+    /// an answer is still here, or the writer of the requests is: another reader may come, and `run` be called again.
     pub fn run(&mut self, timeout: Option<Duration>) -> Result<Wake, JobRunnerError> {
         loop {
-            let wake = match self.run_once(usize::MAX)?.next {
+            let ran = match self.run_once(usize::MAX) {
+                Err(JobRunnerError::Closed) => return self.left(),
+                ran => ran?,
+            };
+            let wake = match ran.next {
                 Next::More => continue,
                 Next::Idle => self.consumer.wait(timeout),
                 Next::OutboxFull => match self.answers.wait(timeout) {
-                    Wake::Closed => return Err(JobRunnerError::Closed),
+                    Wake::Closed => return self.left(),
                     wake => wake,
                 },
             };
@@ -193,16 +199,21 @@ impl<T: Trust> JobRunner<T> {
         }
     }
 
+    /// The reader of the answers has left: as it should if it wants none any more.
+    fn left(&mut self) -> Result<Wake, JobRunnerError> {
+        let done = self.answers.waiting.is_none() && self.consumer.wait(Some(Duration::ZERO)) == Wake::Closed;
+        if done { Ok(Wake::Closed) } else { Err(JobRunnerError::Closed) }
+    }
+
     /// How [`run`](Self::run) passes the time.
     pub fn set_patience(&mut self, patience: Patience) {
         self.consumer.set_patience(patience);
         self.answers.producer.set_patience(patience);
     }
 
-    /// Says which request ran when the last runner's process died: [`Peer::job`](crate::Peer::job) of what
-    /// [`Region::recover`](crate::Region::recover) found. If it comes
-    /// again, it is what comes next, and is answered with [`JobError::RunnerDied`] instead of being run, as it may be
-    /// what killed the runner. If something else comes next, it had been answered. To be called by the runner that takes
+    /// Says which request ran when the last runner's process died: the number in [`Peer::job`](crate::Peer::job) of what
+    /// [`Region::recover`](crate::Region::recover) found, as a [`JobId`]. If it comes again, it is what comes next, and is
+    /// answered with [`JobError::RunnerDied`] instead of being run, as it may be what killed the runner. If something else comes next, it had been answered. To be called by the runner that takes
     /// over, before it runs.
     pub fn answer_died(&mut self, id: JobId) {
         self.died = Some(id);
