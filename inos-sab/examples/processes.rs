@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
 
 #[cfg(not(target_os = "linux"))]
 fn main() {
-    ewriteln!(stdout(), "regions between processes are there on Linux only")?;
+    eprintln!("regions between processes are there on Linux only");
 }
 
 #[cfg(target_os = "linux")]
