@@ -19,7 +19,7 @@ const FREE: u32 = 0;
 const JOINED: u32 = 1;
 
 /// Number of an attachment of a region, 0 to 15. Threads of one region are one participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(u8);
 
 impl PeerId {
@@ -46,7 +46,7 @@ pub enum Liveness {
     /// It no longer holds its lock: the process has ended. [`Region::recover`](crate::Region::recover) takes back what
     /// it had.
     Dead,
-    /// The memory is not a file, so nothing proves a death.
+    /// Raw memory: nothing proves a death.
     Unknown,
 }
 
@@ -59,7 +59,7 @@ pub struct Peer {
     pub pid: u32,
     /// Whether it lives.
     pub liveness: Liveness,
-    /// Id of the request that it executes, or executed when it died: for
+    /// Number of the request ([`JobId`](crate::JobId)) that it executes, or executed when it died: for
     /// [`JobRunner::answer_died`](crate::JobRunner::answer_died).
     pub job: Option<u64>,
 }

@@ -27,7 +27,7 @@ const TRIES: u32 = 64;
 const SLEEPERS_STRIDE: u32 = 0x40;
 
 /// An event word of the switchboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
     /// The kernel changed something.
     Kernel,
@@ -75,7 +75,7 @@ impl State {
 }
 
 /// One of the fifteen manifest slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u8);
 
 impl Slot {

@@ -7,7 +7,7 @@ use core::num::NonZeroU64;
 
 /// Names a block: `{ granule: 20, generation: 44 }`, the granule counted from the start of the arena, where metadata
 /// lies; so zero names nothing. It is a number: copying it gives no access and dropping it frees nothing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(NonZeroU64);
 
 impl Handle {
