@@ -7,8 +7,8 @@
 //! delivered in order, every block has exactly one owner, no wake-up is lost, what is freed comes back as one piece, and
 //! what a killed process had is taken back. The protocols are small enough for a model checker, and are checked by one.
 //!
-//! It does not talk to networks, start threads or read clocks. At present a ring has one writer, there is no cache, and
-//! nothing for JavaScript but the table of offsets.
+//! It does not talk to networks, start threads or read clocks. A ring has one writer and a region two rings; there
+//! is no cache, and nothing for JavaScript but the table of offsets.
 //!
 //! # Overview
 //!
@@ -77,17 +77,17 @@
 //! | what | limit |
 //! | --- | --- |
 //! | region | 48 MiB ([`Layout::STANDARD`]) |
-//! | ring, inline payload | 64 bytes to 512 KiB, one writer and one reader; an eighth of it |
+//! | ring, inline payload | 64 bytes (128 for jobs) to 512 KiB, one writer and one reader; an eighth of it |
 //! | arena for payloads | 30,212,096 bytes, the largest block too; metadata 6.1 % |
-//! | smallest block | 256 bytes; classes waste at most 51 %, blocks above 32 KiB take whole chunks of 64 KiB |
-//! | readers pinning one block | 65,535 |
-//! | manifest slots, events, participants | 15, 3, 16 processes with any number of threads |
+//! | smallest block | 256 bytes; a class is 256 bytes or 51 % longer at most; above 32 KiB whole chunks of 64 KiB |
+//! | readers pinning one block | 65,535 among threads, 2^32 - 2 of each process |
+//! | manifest slots, events, participants | 15, 3, 16 attachments with any number of threads |
 //!
 //! # Features
 //!
 //! `std` (default): waits put threads to sleep: on Linux by a futex, on other systems by naps of a millisecond; and
 //! regions between processes (Linux). Without it, and on WebAssembly, waits return [`Wake::CannotBlock`] when there is
-//! nothing to take, and a region is on the heap or where the caller says. `lz4`: packed results.
+//! nothing to take, and a region is on the heap or where the caller says. `lz4`: packed results. (`fail-points`: tests.)
 //!
 //! # References
 //!
