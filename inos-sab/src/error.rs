@@ -25,7 +25,7 @@ pub enum LayoutError {
         /// What was asked for.
         arena_bytes: u32,
     },
-    /// A low mark is not below its high mark, or a mark is above the ring.
+    /// A low mark is not below its high mark, or `high_bytes` is above the ring.
     #[error(
         "watermarks bytes {low_bytes}..{high_bytes} or frames {low_count}..{high_count} are empty or above the ring"
     )]
@@ -65,10 +65,12 @@ pub enum RegionError {
         /// What it has to be a multiple of.
         align: u32,
     },
-    /// Nobody has made a region here, or its maker is still at it. Nothing was touched; look again a little later.
+    /// Nobody has made a region here, its maker is still at it, or another layout has it elsewhere. Nothing was touched;
+    /// look again a little later.
     #[error("no region here, or not yet")]
     NotReady,
-    /// The region was declared unusable by one of its participants.
+    /// The state word is none that this crate writes: a participant declared the region unusable, or a peer lies. Nothing
+    /// was touched; make a new region.
     #[error("the region is poisoned")]
     Poisoned,
     /// It is a region of another layout, another version, or none at all. Nothing was touched.
@@ -96,21 +98,21 @@ pub enum RegionError {
         /// How many there are.
         places: u32,
     },
-    /// The process was forked after it attached: the child has to attach for itself.
+    /// The process was forked after it attached: the child has to attach for itself. Nothing changed.
     #[error("process {pid} attached to the region, not this one")]
     Forked {
         /// The process that attached.
         pid: u32,
     },
-    /// No death of a peer can be proved on this kind of memory, and without proof nothing is taken from anybody.
-    #[error("raw memory has no proof of death")]
+    /// No death of a peer can be proved on the heap and on raw memory, and without proof nothing is taken from anybody.
+    #[error("memory without a file has no proof of a participant's death")]
     NoProof,
-    /// The operating system refused a call.
+    /// The operating system refused a call. Nothing was left behind.
     #[error("{call} failed with errno {errno}")]
     System {
         /// Name of the call.
         call: &'static str,
-        /// Number of the error.
+        /// Number of the error; `std::io::Error::from_raw_os_error` has its text.
         errno: i32,
     },
     /// Another producer or consumer holds this end of the ring. Nothing changed; drop the other one first.
@@ -122,7 +124,7 @@ pub enum RegionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// No room now; the reader is behind.
+    /// No room now; the reader is behind. [`Producer::wait_room`](crate::Producer::wait_room) sleeps until there is.
     #[error("ring is full: the frame needs {needed} bytes, {free} are free")]
     Full {
         /// Bytes of the frame with header and padding at the wrap.
@@ -138,7 +140,7 @@ pub enum PushError {
         /// Longest inline payload of this ring.
         max: u32,
     },
-    /// The reader was there and has left.
+    /// The reader was there and has left. Another may come; until then the ring takes nothing.
     #[error("the reader of this ring has left")]
     Closed,
     /// Another participant publishes in this slot. Nothing changed; it gives the slot back when it leaves.
@@ -170,7 +172,8 @@ pub enum SendError {
 }
 
 /// A ring's words say what no participant that keeps to the protocol writes: a peer's fault, or that of the file the
-/// region came from. The end of the ring that met it refuses all further work; nothing was handed over or written.
+/// region came from. The end of the ring that met it refuses all further work; nothing was handed over or written. Ring
+/// words are not repaired, by [`Region::recover`](crate::Region::recover) neither: make a new region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Corrupt {
@@ -260,7 +263,7 @@ pub enum Stale {
         /// Pins among threads; between processes, the participants that hold any.
         pins: u32,
     },
-    /// The count of pins is at its limit: 65,535 among threads, 4,294,967,293 of one process.
+    /// The count of pins is at its limit: 65,535 among threads, 4,294,967,294 of one process.
     #[error("the block is pinned as often as can be counted")]
     PinLimit,
     /// Others changed the block's state in each of `tries` attempts to pin it. It may work in a moment.

@@ -5,7 +5,25 @@ use crate::ring::cursor::{Span, UNIT_BYTES};
 use crate::ring::{Part, RingRef};
 use crate::sync::Ordering;
 
-/// What a writer should do. Ordered: `Ok < Warn < Full`.
+/// What a writer should do. Ordered: `Ok < Warn < Full`. Every push returns it, so that the writer can
+/// pause before one is refused.
+///
+/// # Examples
+///
+/// ```
+/// use core::time::Duration;
+/// use inos_sab::{Flow, Layout, Pressure, Region, Threads, Wake};
+///
+/// let region = Region::<Threads>::heap(&Layout::compact(1 << 12, 1 << 20, 1 << 16)?)?;
+/// let (mut producer, mut consumer) = (region.inbox_producer()?, region.inbox_consumer()?);
+/// while producer.try_push(1, &[0; 56])? == Pressure::Ok {} // half the ring: read no more from the source
+/// assert_eq!(region.inbox_flow().bytes(), 2048);
+/// assert_ne!(producer.wait_low(Some(Duration::ZERO)), Wake::Ready);
+///
+/// consumer.drain(16, |_| Flow::Continue)?; // the reader, usually on another thread, comes down to a quarter
+/// assert_eq!(producer.wait_low(None), Wake::Ready);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
     /// Go on.

@@ -120,7 +120,8 @@ impl Layout {
     ///
     /// `ring_bytes` is the data of each ring: a power of two, 64 bytes to 512 KiB. `chunk_bytes` is the unit in which
     /// the arena gives space to size classes: a power of two, 512 bytes to 64 KiB. `arena_bytes` is a multiple of it,
-    /// at most 256 MiB, and has to hold its own metadata (6.3 %) and one chunk.
+    /// at most 256 MiB, and has to hold its own metadata (16 bytes for each 256 of payload, and 64 for each chunk) and one
+    /// chunk. A ring for jobs needs 128 bytes at least.
     ///
     /// # Errors
     ///
@@ -146,7 +147,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Watermarks`] if a low mark is not below its high mark or a high mark is above the ring's bytes.
+    /// [`LayoutError::Watermarks`] if a low mark is not below its high mark or `high_bytes` is above the ring's bytes. Any
+    /// `high_count` will do: one that is never reached does not count.
     pub const fn with_watermarks(mut self, watermarks: Watermarks) -> Result<Self, LayoutError> {
         let Watermarks { high_bytes, low_bytes, high_count, low_count } = watermarks;
         if low_bytes >= high_bytes || low_count >= high_count || high_bytes > self.ring_bytes() {

@@ -60,7 +60,23 @@ impl<T: Trust> Region<T> {
     ///
     /// # Errors
     ///
-    /// [`RegionError::NoProof`] on raw memory, [`RegionError::Forked`], [`RegionError::System`].
+    /// [`RegionError::NoProof`] on the heap and on raw memory, [`RegionError::Forked`], [`RegionError::System`].
+    ///
+    /// # Examples
+    ///
+    /// A process that goes on where a killed one was, with the job that was under way:
+    ///
+    /// ```no_run
+    /// use inos_sab::{Crash, JobId, JobRunner, Layout, Region};
+    ///
+    /// let region = Region::<Crash>::open_file("/dev/shm/node".as_ref(), &Layout::STANDARD)?;
+    /// let recovery = region.recover()?;
+    /// let mut runner = JobRunner::new(region.inbox_consumer()?, region.outbox_producer()?)?; // their roles are free now
+    /// if let Some(id) = recovery.peers.iter().filter_map(|peer| peer.job).next() {
+    ///     runner.answer_died(JobId(id));
+    /// }
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn recover(&self) -> Result<Recovery, RegionError> {
         if !self.shared.participant.has_proof() {
             return Err(RegionError::NoProof);

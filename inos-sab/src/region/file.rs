@@ -22,13 +22,33 @@ fn system(call: &'static str) -> impl Fn(Errno) -> RegionError {
 }
 
 impl<T: Mappable> Region<T> {
-    /// Makes a region in an anonymous memory file, sealed against resizing. Other processes get it by its descriptor,
-    /// [`backing_fd`](Self::backing_fd): inherited, or sent over a Unix socket. `name` is for listings of the kernel
+    /// Makes a region in an anonymous memory file, sealed against resizing, and joins it. Other processes get it by its
+    /// descriptor, [`backing_fd`](Self::backing_fd), and [attach](Self::attach_fd). `name` is for listings of the kernel
     /// only. All pages are committed at once, so that no later access can fail for want of memory.
     ///
     /// # Errors
     ///
-    /// [`RegionError::System`] when the kernel refuses.
+    /// [`RegionError::System`] when the kernel refuses; nothing was made then.
+    ///
+    /// # Examples
+    ///
+    /// A second participant; in another process, `file` would be what it got from this one.
+    ///
+    /// ```
+    /// use inos_sab::{Crash, Layout, Region, RegionError, Wake};
+    ///
+    /// let layout = Layout::compact(1 << 12, 1 << 20, 1 << 16)?;
+    /// let region = Region::<Crash>::create_memfd(c"demo", &layout)?;
+    /// let file = region.backing_fd().ok_or("a memory file")?.try_clone_to_owned()?;
+    /// let other = Region::<Crash>::attach_fd(file, &layout)?;
+    ///
+    /// let mut consumer = other.inbox_consumer()?;
+    /// region.inbox_producer()?.try_push(1, b"hello")?;
+    /// assert_eq!(consumer.wait(None), Wake::Ready);
+    /// assert_eq!(region.inbox_consumer().unwrap_err(), RegionError::RoleHeld); // across processes, too
+    /// assert_eq!(region.peers()?.len(), 1);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn create_memfd(name: &CStr, layout: &Layout) -> Result<Self, RegionError> {
         let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
             .map_err(system("memfd_create"))?;
@@ -39,14 +59,19 @@ impl<T: Mappable> Region<T> {
         Self::join(memory, layout)
     }
 
-    /// Joins the region behind a descriptor, as a participant of its own even in the process that made it.
+    /// Joins the region behind a descriptor, open for reading and writing, as a participant of its own even in the
+    /// process that made it. `layout` is the maker's; marks and start apart, which the region says itself.
+    ///
+    /// The locks that prove deaths need a description of the file that this attachment alone has: it is opened again by
+    /// way of `/proc/self/fd`, which has to be mounted and must allow it. A child that is forked without `exec` keeps that
+    /// description: as long as such a child lives, its parent's death is not seen.
     ///
     /// # Errors
     ///
     /// [`RegionError::TooShort`] for a file that ends before the layout; [`RegionError::Unsealed`] when peers are
     /// [`Hostile`](crate::Hostile) and could resize it; [`RegionError::NotReady`], [`RegionError::Poisoned`],
     /// [`RegionError::Mismatch`] and [`RegionError::Unassigned`] by its content; [`RegionError::Crowded`] when sixteen
-    /// participants live; [`RegionError::System`].
+    /// participants live; [`RegionError::System`]. Nothing changed.
     pub fn attach_fd(file: OwnedFd, layout: &Layout) -> Result<Self, RegionError> {
         if <T as Sealed>::LEVEL == Level::Hostile {
             // A file that cannot have seals answers with an error: it has none.
@@ -78,7 +103,11 @@ impl<T: Mappable> Region<T> {
         Ok(Self::from_shared(shared))
     }
 
-    /// The file behind the region, for other processes to attach to.
+    /// The file behind the region, for other processes to attach to; there is none on raw memory.
+    ///
+    /// It is closed on `exec`. Give a child a duplicate that is not (`dup` clears the flag), send it over a Unix socket, or
+    /// let a process of the same user open `/proc/<pid>/fd/<number>` for reading and writing, as
+    /// `examples/processes.rs` does.
     #[must_use]
     pub fn backing_fd(&self) -> Option<BorrowedFd<'_>> {
         self.shared.memory.file()
@@ -86,15 +115,34 @@ impl<T: Mappable> Region<T> {
 }
 
 impl Region<Crash> {
-    /// Makes a region in a new file, which appears under `path` when it is ready. Every process that can open the file
-    /// for writing can join, now or after a restart.
+    /// Makes a region in a new file, which appears under `path` when it is ready, and joins it. Every process that can
+    /// open the file for writing can join, now or after a restart. The mode is 0600; nobody removes the file but the
+    /// caller. On a file system in memory, such as `/dev/shm`, nothing is ever written to a disk.
     ///
     /// A file cannot be sealed: a program that truncates it later ends all participants with SIGBUS at their next
     /// access.
     ///
     /// # Errors
     ///
-    /// [`RegionError::System`] when the kernel refuses, with `EEXIST` if there is something at `path`.
+    /// [`RegionError::System`] when the kernel refuses, with `EEXIST` (17) from `linkat` if there is something at `path`,
+    /// with `EOPNOTSUPP` (95) from `open` where the file system has no unnamed files. Nothing was left behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use inos_sab::{Crash, Layout, Region};
+    ///
+    /// let path = std::env::temp_dir().join(format!("inos-sab-{}", std::process::id()));
+    /// let layout = Layout::compact(1 << 12, 1 << 20, 1 << 16)?;
+    /// let region = Region::<Crash>::create_file(&path, &layout)?;
+    /// region.inbox_producer()?.try_push(1, b"kept")?;
+    /// drop(region);
+    ///
+    /// let again = Region::<Crash>::open_file(&path, &layout)?; // this process, or any other, later
+    /// assert_eq!(again.inbox_flow().count(), 1);
+    /// std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn create_file(path: &Path, layout: &Layout) -> Result<Self, RegionError> {
         // Unnamed until it is ready: nobody ever sees half a region, whenever we die.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -111,11 +159,12 @@ impl Region<Crash> {
         Ok(region)
     }
 
-    /// Joins the region in a file.
+    /// Joins the region in a file that [`create_file`](Self::create_file) made.
     ///
     /// # Errors
     ///
-    /// As [`attach_fd`](Self::attach_fd), and [`RegionError::System`] when the file cannot be opened for writing.
+    /// As [`attach_fd`](Self::attach_fd), and [`RegionError::System`] when the file cannot be opened for reading and
+    /// writing.
     pub fn open_file(path: &Path, layout: &Layout) -> Result<Self, RegionError> {
         let file = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(system("open"))?;
         Self::attach_fd(file, layout)

@@ -124,7 +124,8 @@ impl<T: Trust> Consumer<T> {
         Ok(count)
     }
 
-    /// Sleeps until a frame can be taken. [`Wake::Closed`] when the producer has left and the ring is empty; a ring whose
+    /// Sleeps until a frame can be taken; without a `timeout` as long as it takes, with [`Duration::ZERO`] not at all.
+    /// [`Wake::Closed`] when the producer has left and the ring is empty; a ring whose
     /// producer has not come yet is waited for. [`Wake::Corrupt`] when the next [`drain`](Self::drain) says so.
     #[inline]
     pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {

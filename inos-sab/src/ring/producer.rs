@@ -171,7 +171,9 @@ impl<T: Trust> Producer<T> {
         }
     }
 
-    /// Sleeps until a frame of `len` bytes fits. [`Wake::Ready`] also when it never can: the push then says so.
+    /// Sleeps until a frame of `len` bytes fits, 8 for an object; without a `timeout` as long as it takes, with
+    /// [`Duration::ZERO`] not at all. [`Wake::Ready`] also when it never can: the push then says so. [`Wake::Closed`] when
+    /// the reader has left, [`Wake::Corrupt`] when the next push says so.
     pub fn wait_room(&mut self, len: u32, timeout: Option<Duration>) -> Wake {
         self.settle();
         let (ring, manner) = (self.ring.clone(), self.manner);
@@ -183,7 +185,9 @@ impl<T: Trust> Producer<T> {
         })
     }
 
-    /// Sleeps until the backlog has fallen to the low marks.
+    /// Sleeps until [`pressure`](Self::pressure) is [`Pressure::Ok`]: once warned, until the backlog has fallen to both low
+    /// marks. [`Wake::Closed`] when the reader has left and it cannot fall any more. The timeout is as in
+    /// [`wait_room`](Self::wait_room).
     pub fn wait_low(&mut self, timeout: Option<Duration>) -> Wake {
         self.settle();
         let (ring, manner) = (self.ring.clone(), self.manner);
