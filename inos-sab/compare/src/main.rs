@@ -101,6 +101,12 @@ impl Effort {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // A thread that panics would leave its partner waiting for messages that nobody sends.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(101);
+    }));
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
