@@ -95,7 +95,7 @@ impl<T: Trust> Consumer<T> {
         let this = &mut *session.consumer;
         let (mut count, mut looked) = (0, false);
         while count < max {
-            if this.head.units == this.tail.units {
+            if this.head.units() == this.tail.units() {
                 // Each look takes the line of the tail from the producer.
                 if core::mem::replace(&mut looked, true) {
                     break;
@@ -143,7 +143,7 @@ impl<T: Trust> Consumer<T> {
         // The role first: what its holder published last is in the tail that is read after.
         let closed = RingRef::has_left(self.ring.producer_role());
         // The next frame comes with the tail, not after it: a message costs a reader that waits for it one delay.
-        self.ring.place.prefetch(self.head.units);
+        self.ring.place.prefetch(self.head.units());
         match self.look() {
             Ok(true) => Some(Wake::Ready),
             Ok(false) if closed => Some(Wake::Closed),
@@ -167,7 +167,7 @@ impl<T: Trust> Consumer<T> {
     /// Whether something is there.
     #[inline]
     fn look(&mut self) -> Result<bool, Corrupt> {
-        if self.head.units != self.tail.units { Ok(true) } else { self.look_at_tail() }
+        if self.head.units() != self.tail.units() { Ok(true) } else { self.look_at_tail() }
     }
 
     fn look_at_tail(&mut self) -> Result<bool, Corrupt> {
@@ -198,16 +198,16 @@ impl<T: Trust> Consumer<T> {
         let part = self.ring.part();
         // SAFETY:
         // - the unit is between head and tail: published, and not written again before the head has passed it.
-        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units) };
+        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units()) };
         let header = Header::from_bits(bits);
-        let unit = part.index(self.head.units);
+        let unit = part.index(self.head.units());
         let Some(units) = header.units(part.units - unit, self.tail.since(self.head), part.units) else {
             return Err(self.refuse(Corrupt::Header { header: bits, unit }));
         };
         if header.flags & FLAG_PADDING == 0 {
             return Ok(Some(Next { header, units }));
         }
-        self.head.units = self.head.units.wrapping_add(units);
+        self.head = self.head.past_padding(units);
         Ok(None)
     }
 
@@ -220,7 +220,7 @@ impl<T: Trust> Consumer<T> {
             return take(frame);
         }
         // Private until `release`, so the payload stays whole while `take` looks at it.
-        let payload = self.head.units.wrapping_add(1);
+        let payload = self.head.units().wrapping_add(1);
         self.head = self.head.after(units);
         // The header was checked: the payload does not reach over the end of the ring.
         take(Frame::Inline {
@@ -233,7 +233,7 @@ impl<T: Trust> Consumer<T> {
     fn object(&self, kind: u16) -> Frame<'static, T> {
         // SAFETY:
         // - the payload lies between the head and the tail, as its header does.
-        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units.wrapping_add(1)) };
+        let bits = unsafe { self.ring.place.read_unit::<T>(self.head.units().wrapping_add(1)) };
         match Handle::from_bits(bits)
             .ok_or(Stale::Freed)
             .and_then(|handle| self.arena.land(handle, self.ring.part().carrier()))

@@ -221,7 +221,7 @@ impl<T: Trust> Producer<T> {
         }
         let corrupt = self.ring.corrupt_cursors(self.tail, head);
         self.corrupt = Some(corrupt);
-        self.head = Cursor { frames: self.tail.frames, units: self.tail.units.wrapping_sub(part.units) };
+        self.head = self.tail.a_ring_behind(part.units);
         Err(corrupt)
     }
 
@@ -236,7 +236,7 @@ impl<T: Trust> Producer<T> {
         if RingRef::has_left(self.ring.consumer_role()) {
             return Err(PushError::Closed);
         }
-        let to_end = part.units - part.index(self.tail.units);
+        let to_end = part.units - part.index(self.tail.units());
         let frame = frame_units(len);
         let padding = if frame > to_end { to_end } else { 0 };
         let needed = padding + frame;
@@ -275,7 +275,7 @@ impl<T: Trust> Producer<T> {
     /// Where the payload of a frame that has this room starts.
     #[inline]
     fn payload(&self, room: Room) -> u32 {
-        self.tail.units.wrapping_add(room.padding + 1)
+        self.tail.units().wrapping_add(room.padding + 1)
     }
 
     /// The payload of a frame that has this room.
@@ -291,9 +291,9 @@ impl<T: Trust> Producer<T> {
     pub(super) fn seal(&mut self, room: Room, kind: Kind, flags: u16) {
         if room.padding > 0 {
             let len = (room.padding - 1) * UNIT_BYTES;
-            self.write_header(self.tail.units, Header { len, kind: 0, flags: FLAG_PADDING });
+            self.write_header(self.tail.units(), Header { len, kind: 0, flags: FLAG_PADDING });
         }
-        let frame = self.tail.units.wrapping_add(room.padding);
+        let frame = self.tail.units().wrapping_add(room.padding);
         self.write_header(frame, Header { len: room.len, kind, flags });
         self.tail = self.tail.after(room.padding + frame_units(room.len));
     }

@@ -72,15 +72,15 @@ pub(crate) fn walk(shared: &Shared, part: Part, mut tell: impl FnMut(u64)) -> Re
         return Err(Broken);
     }
     while head != tail {
-        let header = Header::from_bits(unit(head.units));
-        let to_end = part.units - part.index(head.units);
+        let header = Header::from_bits(unit(head.units()));
+        let to_end = part.units - part.index(head.units());
         let units = header.units(to_end, tail.since(head), part.units).ok_or(Broken)?;
         if header.flags & FLAG_PADDING != 0 {
-            head.units = head.units.wrapping_add(units);
+            head = head.past_padding(units);
             continue;
         }
         if header.flags & FLAG_OBJECT != 0 {
-            tell(unit(head.units.wrapping_add(1)));
+            tell(unit(head.units().wrapping_add(1)));
         }
         head = head.after(units);
     }
