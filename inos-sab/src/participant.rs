@@ -121,6 +121,11 @@ impl<'a> Record<'a> {
         self.state().store(FREE, Ordering::Release);
     }
 
+    /// The number of its process, and the request it executes.
+    fn notes(&self) -> (u32, Option<u64>) {
+        (self.pid().load(Ordering::Relaxed), self.job().load(Ordering::Acquire).checked_sub(1))
+    }
+
     fn signs(&self) -> u32 {
         self.heartbeat().load(Ordering::Relaxed).wrapping_add(self.incarnation().load(Ordering::Relaxed) << 20)
     }
@@ -234,15 +239,15 @@ impl Participant {
             if !record.is_joined() {
                 continue;
             }
-            let pid = record.pid().load(Ordering::Relaxed);
-            let job = record.job().load(Ordering::Acquire).checked_sub(1);
             let byte = lock_byte(layout, id);
-            let liveness = match lock {
-                None => Liveness::Unknown,
-                Some(lock) if !lock.try_lock(byte)? => self.signs_of(&record, id),
+            // Of the dead read under the lock: what it noted last, and not what it noted when we came by.
+            let (liveness, (pid, job)) = match lock {
+                None => (Liveness::Unknown, record.notes()),
+                Some(lock) if !lock.try_lock(byte)? => (self.signs_of(&record, id), record.notes()),
                 Some(lock) => {
                     // It may have been recovered, and its place left free, before we got the lock.
                     let dead = record.is_joined();
+                    let notes = record.notes();
                     if let (true, Some(recover)) = (dead, recover.as_mut()) {
                         recover(id);
                         record.free();
@@ -251,7 +256,7 @@ impl Participant {
                     if !dead {
                         continue;
                     }
-                    Liveness::Dead
+                    (Liveness::Dead, notes)
                 }
             };
             peers.push(Peer { id: PeerId::new(id), pid, liveness, job });

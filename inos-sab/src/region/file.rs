@@ -99,6 +99,8 @@ impl<T: Mappable> Region<T> {
         if has_past {
             // Its lock is ours, and nothing was done under this number since.
             recovery::take_back(&shared, shared.me);
+            // Its request is not ours. Last, so that it is still known if we die before.
+            shared.note_job(None);
         }
         Ok(Self::from_shared(shared))
     }

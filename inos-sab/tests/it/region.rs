@@ -214,6 +214,26 @@ mod files {
         assert_eq!(attach().expect("a place").id().index(), 1);
     }
 
+    /// Whoever joins in the place of a dead participant does not execute what that one did.
+    #[test]
+    fn a_dead_participants_request_is_not_its_successors() {
+        use std::os::unix::fs::FileExt;
+        let layout = small();
+        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let file = std::fs::File::from(again(one.backing_fd().expect("a file")));
+        for id in 1..16 {
+            // "Joined", and nobody holds the lock; executing request 7.
+            let record = u64::from(layout.participants().offset) + 512 * id;
+            file.write_all_at(&1_u32.to_le_bytes(), record).expect("written");
+            file.write_all_at(&8_u64.to_le_bytes(), record + 0x100).expect("written");
+        }
+        let dead = one.peers().expect("peers")[0];
+        assert_eq!((dead.liveness, dead.job), (Liveness::Dead, Some(7)));
+        let two = Region::<Crash>::attach_fd(again(&file), &layout).expect("a dead participant's place");
+        let peer = one.peers().expect("peers").into_iter().find(|peer| peer.id == two.id()).expect("there");
+        assert_eq!((peer.liveness, peer.job), (Liveness::Alive, None));
+    }
+
     #[test]
     fn a_peer_that_does_not_move_is_stalled_and_keeps_everything() {
         let layout = small();
