@@ -240,15 +240,26 @@ impl Participant {
                 continue;
             }
             let byte = lock_byte(layout, id);
-            // Of the dead read under the lock: what it noted last, and not what it noted when we came by.
-            let (liveness, (pid, job)) = match lock {
-                None => (Liveness::Unknown, record.notes()),
-                Some(lock) if !lock.try_lock(byte)? => (self.signs_of(&record, id), record.notes()),
-                Some(lock) => {
+            // Of the dead read last: what it noted in the end, and not what it noted when we came by.
+            let (liveness, (pid, job)) = match (lock, recover.as_mut()) {
+                (None, _) => (Liveness::Unknown, record.notes()),
+                (Some(lock), None) => {
+                    let joined = record.incarnation().load(Ordering::Relaxed);
+                    let dead = lock.is_free(byte)?;
+                    let notes = record.notes();
+                    if !record.is_joined() {
+                        continue;
+                    }
+                    // Whoever joined in between has a lock that we did not see.
+                    let same = record.incarnation().load(Ordering::Relaxed) == joined;
+                    (if dead && same { Liveness::Dead } else { self.signs_of(&record, id) }, notes)
+                }
+                (Some(lock), Some(_)) if !lock.try_lock(byte)? => (self.signs_of(&record, id), record.notes()),
+                (Some(lock), Some(recover)) => {
                     // It may have been recovered, and its place left free, before we got the lock.
                     let dead = record.is_joined();
                     let notes = record.notes();
-                    if let (true, Some(recover)) = (dead, recover.as_mut()) {
+                    if dead {
                         recover(id);
                         record.free();
                     }

@@ -42,24 +42,38 @@ impl LockFile {
         self.set(byte, libc::F_UNLCK).map_err(|errno| RegionError::System { call: "fcntl(F_OFD_SETLK)", errno })
     }
 
-    fn set(&self, byte: u64, kind: i32) -> Result<(), i32> {
-        let start = libc::off_t::try_from(byte).map_err(|_| libc::EOVERFLOW)?;
-        let kind = libc::c_short::try_from(kind).map_err(|_| libc::EINVAL)?;
-        let whence = libc::c_short::try_from(libc::SEEK_SET).map_err(|_| libc::EINVAL)?;
+    /// Whether no other description holds the byte just now. Takes nothing, so it is in nobody's way.
+    pub(super) fn is_free(&self, byte: u64) -> Result<bool, RegionError> {
+        let error = |errno| RegionError::System { call: "fcntl(F_OFD_GETLK)", errno };
+        let mut request = request(byte, libc::F_WRLCK).map_err(error)?;
         // SAFETY:
-        // - `flock` is a plain C struct of integers, for which all zeros is a value.
-        let mut request: libc::flock = unsafe { core::mem::zeroed() };
-        request.l_type = kind;
-        request.l_whence = whence;
-        request.l_start = start;
-        request.l_len = 1;
+        // - the descriptor is open for as long as `self` lives;
+        // - the kernel reads and writes one `flock` behind the pointer and keeps nothing of it.
+        let outcome = unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut request) };
+        if outcome == 0 { Ok(i32::from(request.l_type) == libc::F_UNLCK) } else { Err(error(last_error())) }
+    }
+
+    fn set(&self, byte: u64, kind: i32) -> Result<(), i32> {
+        let request = request(byte, kind)?;
         // SAFETY:
         // - the descriptor is open for as long as `self` lives;
         // - the kernel reads one `flock` behind the pointer and keeps nothing of it.
         let outcome = unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) };
-        if outcome == 0 {
-            return Ok(());
-        }
-        Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL))
+        if outcome == 0 { Ok(()) } else { Err(last_error()) }
     }
+}
+
+fn request(byte: u64, kind: i32) -> Result<libc::flock, i32> {
+    // SAFETY:
+    // - `flock` is a plain C struct of integers, for which all zeros is a value.
+    let mut request: libc::flock = unsafe { core::mem::zeroed() };
+    request.l_type = libc::c_short::try_from(kind).map_err(|_| libc::EINVAL)?;
+    request.l_whence = libc::c_short::try_from(libc::SEEK_SET).map_err(|_| libc::EINVAL)?;
+    request.l_start = libc::off_t::try_from(byte).map_err(|_| libc::EOVERFLOW)?;
+    request.l_len = 1;
+    Ok(request)
+}
+
+fn last_error() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL)
 }

@@ -234,6 +234,35 @@ mod files {
         assert_eq!((peer.liveness, peer.job), (Liveness::Alive, None));
     }
 
+    /// A look at the peers is in nobody's way: a recovery at the same time finds the dead.
+    #[test]
+    fn looking_does_not_hide_the_dead() {
+        use core::sync::atomic::{AtomicBool, Ordering};
+        use std::os::unix::fs::FileExt;
+        let layout = small();
+        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let file = std::fs::File::from(again(one.backing_fd().expect("a file")));
+        let two = Region::<Crash>::attach_fd(again(&file), &layout).expect("attached");
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    two.peers().expect("peers");
+                }
+            });
+            let missed = (0..500).filter(|_| {
+                // "Joined", and nobody holds the lock.
+                let record = u64::from(layout.participants().offset) + 512 * 9;
+                file.write_all_at(&1_u32.to_le_bytes(), record).expect("written");
+                let found = one.recover().expect("looked").peers;
+                !found.iter().any(|peer| (peer.id.index(), peer.liveness) == (9, Liveness::Dead))
+            });
+            let missed = missed.count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(missed, 0);
+        });
+    }
+
     #[test]
     fn a_peer_that_does_not_move_is_stalled_and_keeps_everything() {
         let layout = small();
