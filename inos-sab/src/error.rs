@@ -98,7 +98,9 @@ pub enum RegionError {
         /// How many there are.
         places: u32,
     },
-    /// The process was forked after it attached: the child has to attach for itself. Nothing changed.
+    /// The process was forked after it attached: the child has to attach for itself. Nothing changed. The child must
+    /// neither use nor drop blocks, pins and ends that it has from its parent (they are its parent's still), and while it
+    /// lives and has not called `exec`, its copy of the lock makes its parent look alive.
     #[error("process {pid} attached to the region, not this one")]
     Forked {
         /// The process that attached.

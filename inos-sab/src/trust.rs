@@ -44,6 +44,10 @@ pub trait Mappable: Trust {}
 pub struct Threads;
 
 /// Processes that run this crate's code and may be killed at any instruction.
+///
+/// That nobody else writes to the memory is for the integrator to see to, as with every mapped file; no type can: whoever
+/// has the descriptor, this process included, can write through it, and then slices of payloads are no longer sound. If
+/// that cannot be promised, use [`Hostile`].
 #[derive(Clone, Copy, Debug)]
 pub struct Crash;
 

@@ -122,7 +122,8 @@ impl Region<Crash> {
     /// caller. On a file system in memory, such as `/dev/shm`, nothing is ever written to a disk.
     ///
     /// A file cannot be sealed: a program that truncates it later ends all participants with SIGBUS at their next
-    /// access.
+    /// access. It outlives processes, not the machine: after a crash of the system its pages are of different moments, and
+    /// nobody may join it any more.
     ///
     /// # Errors
     ///

@@ -11,15 +11,14 @@ use core::ptr::NonNull;
 
 impl<T: Trust> Region<T> {
     /// Makes a region in memory that the caller provides: a shared mapping of its own, or WebAssembly's linear memory.
-    /// `start` is where the switchboard will be, behind the layout's reserved section; `len` counts from there. The
-    /// memory has to be zero.
+    /// `start` is where the switchboard will be, behind the layout's reserved section; `len` counts from there.
     ///
     /// Without a file there is no proof of a participant's death: [`recover`](Self::recover) refuses.
     ///
     /// # Errors
     ///
     /// [`RegionError::Misaligned`], [`RegionError::TooShort`], [`RegionError::Unassigned`] if the memory is not zero
-    /// where it has to be.
+    /// where nobody ever writes; elsewhere nobody looks.
     ///
     /// # Safety
     ///
@@ -27,7 +26,11 @@ impl<T: Trust> Region<T> {
     ///   from it lives.
     /// - These bytes are reached through regions only; with [`Hostile`](crate::Hostile) also by code outside of this
     ///   program's memory model (other processes, JavaScript), as it likes.
-    /// - Nobody else makes or attaches a region there until this call has returned.
+    /// - All who use the region do so at the same level; [`Crash`](crate::Crash) and [`Hostile`](crate::Hostile) may mix.
+    ///   At [`Threads`](crate::Threads) they are threads of one process, at [`Crash`](crate::Crash) nobody writes there
+    ///   but this crate.
+    /// - The memory is zero, or holds no more than what a call with the same layout left that never returned. Nobody else
+    ///   makes or attaches a region there until this call has returned.
     pub unsafe fn create_raw(start: NonNull<u8>, len: usize, layout: &Layout) -> Result<Self, RegionError> {
         // SAFETY:
         // - the contract of this function.
@@ -46,7 +49,7 @@ impl<T: Trust> Region<T> {
     ///
     /// # Safety
     ///
-    /// The first two conditions of [`create_raw`](Self::create_raw).
+    /// The first three conditions of [`create_raw`](Self::create_raw).
     pub unsafe fn attach_raw(start: NonNull<u8>, len: usize, layout: &Layout) -> Result<Self, RegionError> {
         // SAFETY:
         // - the contract of this function.

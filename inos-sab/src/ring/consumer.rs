@@ -83,7 +83,8 @@ impl<T: Trust> Consumer<T> {
     /// least all that were published before the call; it looks for more only once, so a fast producer cannot keep it for
     /// ever. Room goes back to the producer after at most an eighth of the ring, and at the end, also when `take` panics.
     ///
-    /// When a reader process dies, frames that it took since it last gave room back are delivered again to the next one.
+    /// When a reader process dies, frames that it took since it last gave room back are delivered again to the next one,
+    /// with their blocks as the dead left them: whoever writes into a block that it received counts on that.
     ///
     /// # Errors
     ///
