@@ -24,7 +24,8 @@ fn system(call: &'static str) -> impl Fn(Errno) -> RegionError {
 impl<T: Mappable> Region<T> {
     /// Makes a region in an anonymous memory file, sealed against resizing, and joins it. Other processes get it by its
     /// descriptor, [`backing_fd`](Self::backing_fd), and [attach](Self::attach_fd). `name` is for listings of the kernel
-    /// only. All pages are committed at once, so that no later access can fail for want of memory.
+    /// only. All pages are committed at once, so that no later access can fail for want of memory; but no seal keeps a
+    /// hostile peer from giving pages back (they read as zeros), and then the system has to find memory again.
     ///
     /// # Errors
     ///
