@@ -1,11 +1,12 @@
 //! Exhaustive models of the protocols: every interleaving and every value a weak memory may show, on tiny regions.
 //!
 //! `RUSTFLAGS="--cfg inos_loom" cargo test --release -p inos-sab --lib`. The memory of these builds reports any two
-//! accesses to payload bytes that are not ordered, and a lost wake-up is a deadlock. The mutant without the fence must
-//! fail.
+//! accesses to payload bytes that are not ordered, and a lost wake-up is a deadlock. Without any of the orderings, fences
+//! and second looks a model must fail: `mutants`.
 
 mod arena;
 mod die;
+mod mutants;
 mod ring;
 
 use crate::{Layout, Region, Threads};

@@ -133,7 +133,9 @@ fn free(space: Space<'_>, granule: u32, owned: Cell) -> bool {
             space.change(chunk, seen, space.held(count), Ordering::Relaxed);
         }
     }
-    let release = order::acq_rel(Pair::Free);
+    // Release, and nothing to acquire: of the block only its cell is used, and what its earlier owners released passes through
+    // this compare-exchange, which continues their release sequences.
+    let release = order::release(Pair::Free);
     let (from, to) = (owned.to_bits(), owned.freed().to_bits());
     space.cell(granule).compare_exchange(from, to, release, Ordering::Relaxed).is_ok()
 }

@@ -1,8 +1,7 @@
-//! The arena. Each `mutant_` test takes one ordering, fence or second look away and names the model that notices.
+//! The arena.
 
 use super::{model, region};
-use crate::sync::order::{self, Check, Mutant, Pair};
-use crate::{AllocError, Arena, Flow, Frame, Stale};
+use crate::{AllocError, Arena, Flow, Frame, Handle, Layout, Region, Stale, Trust};
 use alloc::vec::Vec;
 use loom::thread;
 
@@ -17,22 +16,17 @@ fn use_block(arena: &Arena, mark: u8, len: u32) -> bool {
 }
 
 /// Nothing is lost: the words agree, and everything is one free block again.
-fn is_whole(arena: &Arena) {
+fn is_whole<T: Trust>(arena: &Arena<T>) {
     let check = arena.check();
     assert!(check.is_clean(), "{check:?}");
     assert_eq!((check.owned, check.in_flight, check.detached), (0, 0, 0), "{check:?}");
     assert_eq!(arena.largest_free(), arena.max_block_len());
 }
 
-fn must_fail(mutant: Mutant, model: fn()) {
-    let result = std::panic::catch_unwind(|| order::with_mutant(mutant, model));
-    assert!(result.is_err(), "{mutant:?} goes unnoticed");
-}
-
 /// Two threads take and free blocks of a class, two granules in each of two chunks: one owner per granule, and
 /// everything is free again as one block.
 #[test]
-fn granules_have_one_owner() {
+pub(super) fn granules_have_one_owner() {
     model(3, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -44,19 +38,9 @@ fn granules_have_one_owner() {
     });
 }
 
-#[test]
-fn mutant_free_without_release() {
-    must_fail(Mutant::Release(Pair::Free), granules_have_one_owner);
-}
-
-#[test]
-fn mutant_take_without_fence_acquires_nothing() {
-    must_fail(Mutant::Fence(Pair::Take), granules_have_one_owner);
-}
-
 /// A block of a class in a chunk that another thread wants whole: never both.
 #[test]
-fn chunks_are_not_emptied_under_a_block() {
+pub(super) fn chunks_are_not_emptied_under_a_block() {
     model(3, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -77,24 +61,9 @@ fn chunks_are_not_emptied_under_a_block() {
     });
 }
 
-#[test]
-fn mutant_take_without_fence() {
-    must_fail(Mutant::Fence(Pair::Take), chunks_are_not_emptied_under_a_block);
-}
-
-#[test]
-fn mutant_retire_without_fence() {
-    must_fail(Mutant::Fence(Pair::Retire), chunks_are_not_emptied_under_a_block);
-}
-
-#[test]
-fn mutant_chunk_not_looked_at_after_the_cell() {
-    must_fail(Mutant::Check(Check::ChunkAfterCell), chunks_are_not_emptied_under_a_block);
-}
-
 /// The same for a block that comes while the other looks, and whose cell is not the run's.
 #[test]
-fn chunks_are_not_emptied_under_a_later_block() {
+pub(super) fn chunks_are_not_emptied_under_a_later_block() {
     model(2, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -112,14 +81,9 @@ fn chunks_are_not_emptied_under_a_later_block() {
     });
 }
 
-#[test]
-fn mutant_cells_not_looked_at_after_the_chunk() {
-    must_fail(Mutant::Check(Check::CellsAfterChunk), chunks_are_not_emptied_under_a_later_block);
-}
-
 /// The bytes of a run pass to a longer one, whose cell is another: through the chunk's word.
 #[test]
-fn runs_pass_their_bytes_on() {
+pub(super) fn runs_pass_their_bytes_on() {
     model(2, || {
         let region = region(3 * 512);
         let arena = region.arena();
@@ -142,11 +106,7 @@ fn runs_pass_their_bytes_on() {
 #[test]
 fn later_cuttings_are_as_good() {
     // One preemption: in the middle of our search.
-    later_cuttings(1);
-}
-
-fn later_cuttings(preemptions: usize) {
-    model(preemptions, || {
+    model(1, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
         let wall = ours.alloc(512).expect("room");
@@ -161,26 +121,9 @@ fn later_cuttings(preemptions: usize) {
     });
 }
 
-#[test]
-fn mutant_chunk_without_release() {
-    must_fail(Mutant::Release(Pair::Chunk), runs_pass_their_bytes_on);
-}
-
-#[test]
-fn mutant_chunk_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::Chunk), runs_pass_their_bytes_on);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn mutant_chunk_without_acquire_at_the_second_look() {
-    // A second one: in front of their fence, which for the checker would order everything.
-    must_fail(Mutant::Acquire(Pair::Chunk), || later_cuttings(2));
-}
-
 /// The bytes of blocks pass to a run that takes their emptied chunk, also of one that comes and goes during the look.
 #[test]
-fn emptied_chunks_pass_their_bytes_on() {
+pub(super) fn emptied_chunks_pass_their_bytes_on() {
     model(2, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -200,11 +143,6 @@ fn emptied_chunks_pass_their_bytes_on() {
         drop(wall);
         is_whole(&ours);
     });
-}
-
-#[test]
-fn mutant_empty_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::Empty), emptied_chunks_pass_their_bytes_on);
 }
 
 /// Runs against runs: nobody keeps what it collected in vain, and no chunk is lost.
@@ -242,7 +180,7 @@ fn runs_and_classes_share_the_chunks() {
 
 /// Whoever gets a block by a number it knew before the block was let go sees what was written, pinned or claimed.
 #[test]
-fn letting_go_shows_what_was_written() {
+pub(super) fn letting_go_shows_what_was_written() {
     model(3, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -264,16 +202,6 @@ fn letting_go_shows_what_was_written() {
         drop(ours.claim_handle(handle));
         is_whole(&ours);
     });
-}
-
-#[test]
-fn mutant_let_go_without_release() {
-    must_fail(Mutant::Release(Pair::LetGo), letting_go_shows_what_was_written);
-}
-
-#[test]
-fn mutant_let_go_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::LetGo), letting_go_shows_what_was_written);
 }
 
 /// Two threads want a granule each of the only chunk left, which has two: neither is told that there is none, whoever
@@ -343,7 +271,7 @@ fn remote_free_returns_the_granule() {
 
 /// Of two that claim a handle one gets the block; whoever pins it meanwhile reads what was written.
 #[test]
-fn handle_has_one_taker() {
+pub(super) fn handle_has_one_taker() {
     model(3, || {
         let region = region(3 * 512);
         let (ours, theirs) = (region.arena(), region.arena());
@@ -377,14 +305,40 @@ fn handle_has_one_taker() {
     });
 }
 
-#[test]
-fn mutant_unpin_without_release() {
-    must_fail(Mutant::Release(Pair::Unpin), handle_has_one_taker);
+fn look<T: Trust>(arena: &Arena<T>, handle: Handle) {
+    if let Ok(pin) = arena.resolve(handle) {
+        let mut byte = [0];
+        pin.read_at(0, &mut byte).expect("in range");
+        assert_eq!(byte, [5]);
+    }
 }
 
+/// Two threads of a process pin a block of another process: the one that only counts sees what was let go, too, and the
+/// next owner comes after both.
 #[test]
-fn mutant_unpin_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::Unpin), handle_has_one_taker);
+pub(super) fn pins_of_a_process_are_counted_together() {
+    model(2, || {
+        let region = Region::model(&Layout::compact(64, 3 * 512, 512).expect("a legal layout"));
+        let peer = region.beside(1);
+        let arena = region.arena();
+        let mut block = arena.alloc(1).expect("room");
+        let handle = block.handle();
+        let threads = [(); 2].map(|()| {
+            let arena = peer.arena();
+            thread::spawn(move || look(&arena, handle))
+        });
+        block.write_at(0, &[5]).expect("in range");
+        assert_eq!(block.into_handle(), handle);
+        match arena.claim_handle(handle) {
+            Ok(mut block) => block.write_at(0, &[6]).expect("in range"),
+            Err(reason) => assert!(matches!(reason, Stale::Pinned { .. }), "{reason:?}"),
+        }
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        drop(arena.claim_handle(handle));
+        is_whole(&arena);
+    });
 }
 
 /// The number of a block that is freed gives no access to the next block at its place, whenever it is tried.

@@ -1,10 +1,7 @@
-//! Rings, wake-ups, slots and events. Each `mutant_` test takes one ordering, fence or second look away and names the
-//! model that notices. `Pair::Slot` has none: a read-modify-write of the checker always meets the newest value of a cell,
-//! so a handle that is seen too early finds its block all the same.
+//! Rings, wake-ups, slots and events.
 
 use super::{model, region};
 use crate::sync::barrier::model::unfenced;
-use crate::sync::order::{Check, Mutant, Pair, with_mutant};
 use crate::{Event, Flow, Frame, Pressure, Slot, Wake};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -24,14 +21,9 @@ fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
     drained.expect("frames");
 }
 
-fn must_fail(mutant: Mutant, model: fn()) {
-    let result = std::panic::catch_unwind(|| with_mutant(mutant, model));
-    assert!(result.is_err(), "{mutant:?} goes unnoticed");
-}
-
 /// Each message once, in order, its bytes intact; through a full ring and a wrap. Without waits: the reader polls.
 #[test]
-fn ring_delivers_once_in_order() {
+pub(super) fn ring_delivers_once_in_order() {
     unfenced(delivers_once_in_order);
     delivers_once_in_order();
 }
@@ -69,29 +61,9 @@ fn delivers_once_in_order() {
     });
 }
 
-#[test]
-fn mutant_tail_without_release() {
-    must_fail(Mutant::Release(Pair::RingTail), ring_delivers_once_in_order);
-}
-
-#[test]
-fn mutant_tail_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::RingTail), ring_delivers_once_in_order);
-}
-
-#[test]
-fn mutant_head_without_release() {
-    must_fail(Mutant::Release(Pair::RingHead), ring_delivers_once_in_order);
-}
-
-#[test]
-fn mutant_head_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::RingHead), ring_delivers_once_in_order);
-}
-
 /// The next reader goes on where the last one stopped: no frame twice.
 #[test]
-fn a_role_passes_on_its_cursor() {
+pub(super) fn a_role_passes_on_its_cursor() {
     unfenced(|| {
         model(3, || {
             let region = region(3 * 512);
@@ -109,7 +81,7 @@ fn a_role_passes_on_its_cursor() {
 
 /// Who sees that the producer has left sees all that it published.
 #[test]
-fn nothing_published_before_leaving_is_missed() {
+pub(super) fn nothing_published_before_leaving_is_missed() {
     unfenced(|| {
         model(3, || {
             let region = region(3 * 512);
@@ -122,18 +94,6 @@ fn nothing_published_before_leaving_is_missed() {
             writer.join().expect("no panic");
         });
     });
-}
-
-#[test]
-fn mutant_role_without_release() {
-    must_fail(Mutant::Release(Pair::Role), a_role_passes_on_its_cursor);
-    must_fail(Mutant::Release(Pair::Role), nothing_published_before_leaving_is_missed);
-}
-
-#[test]
-fn mutant_role_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::Role), a_role_passes_on_its_cursor);
-    must_fail(Mutant::Acquire(Pair::Role), nothing_published_before_leaving_is_missed);
 }
 
 /// The same through a padding frame at the wrap.
@@ -162,7 +122,7 @@ fn ring_pads_at_the_wrap() {
 
 /// A reader never sleeps on a published message.
 #[test]
-fn no_wake_is_lost() {
+pub(super) fn no_wake_is_lost() {
     model(3, || {
         let region = region(3 * 512);
         let mut producer = region.inbox_producer().expect("free role");
@@ -176,26 +136,6 @@ fn no_wake_is_lost() {
         assert_eq!(consumer.drain(1, |_| Flow::Continue), Ok(1));
         drop(writer.join().expect("no panic"));
     });
-}
-
-#[test]
-fn mutant_wake_without_fence() {
-    must_fail(Mutant::Fence(Pair::Wake), no_wake_is_lost);
-}
-
-/// In a process of its own: the checker tells the sleeping thread of the deadlock, which ends the process.
-#[test]
-fn mutant_sleep_without_another_look() {
-    const ALONE: &str = "INOS_SAB_MUTANT_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        with_mutant(Mutant::Check(Check::BeforeSleep), no_wake_is_lost);
-        return;
-    }
-    let mut this = std::process::Command::new(std::env::current_exe().expect("a test binary"));
-    this.args(["--nocapture", "--exact", "models::ring::mutant_sleep_without_another_look"]).env(ALONE, "1");
-    let output = this.output().expect("the test binary runs");
-    assert!(!output.status.success(), "the mutant goes unnoticed");
-    assert!(std::string::String::from_utf8_lossy(&output.stderr).contains("deadlock"));
 }
 
 /// A writer that waits for room, or for the low mark, is woken, and a drained ring is at ease.
@@ -309,7 +249,7 @@ fn observed_bytes_are_within_the_ring() {
 
 /// What was written before a raise is seen by who heard it.
 #[test]
-fn what_was_raised_is_there() {
+pub(super) fn what_was_raised_is_there() {
     unfenced(|| {
         model(3, || {
             let region = region(3 * 512);
@@ -327,14 +267,4 @@ fn what_was_raised_is_there() {
             raiser.join().expect("no panic");
         });
     });
-}
-
-#[test]
-fn mutant_raise_without_release() {
-    must_fail(Mutant::Release(Pair::Bell), what_was_raised_is_there);
-}
-
-#[test]
-fn mutant_raise_without_acquire() {
-    must_fail(Mutant::Acquire(Pair::Bell), what_was_raised_is_there);
 }

@@ -3,8 +3,6 @@
 //! In model builds one side of one pair can be taken away, or one second look, to see that a model notices: the list
 //! of mutants that must fail. Everywhere else this is the plain ordering.
 
-#![allow(dead_code, reason = "a name is listed before the code that uses it")]
-
 use super::Ordering;
 
 /// A store (or fence) and the load that relies on it.
@@ -167,5 +165,4 @@ mod imp {
     }
 }
 
-#[allow(unused_imports, reason = "a name is listed before the code that uses it")]
 pub(crate) use imp::*;

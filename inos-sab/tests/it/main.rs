@@ -8,6 +8,8 @@ mod hostile;
 mod jobs;
 mod layout;
 mod model;
+#[cfg(not(target_arch = "wasm32"))]
+mod orderings;
 mod predecessor;
 #[cfg(target_os = "linux")]
 mod processes;
