@@ -170,9 +170,9 @@ impl<T: Trust> JobRunner<T> {
     }
 
     /// Runs and waits in turn until a wait ends without anything to do: [`Wake::Closed`] when the caller has left the
-    /// inbox and everything is answered, whichever of its ends it drops first, [`Wake::TimedOut`] or [`Wake::Spurious`] after a wait of at most `timeout`, for
-    /// the inbox or for room in the outbox, [`Wake::CannotBlock`] where threads cannot sleep. Each wait has the whole
-    /// timeout.
+    /// inbox and everything is answered, whichever of its ends it drops first, [`Wake::TimedOut`] or [`Wake::Spurious`]
+    /// after a wait of at most `timeout`, for the inbox or for room in the outbox, [`Wake::CannotBlock`] where threads
+    /// cannot sleep. Each wait has the whole timeout.
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl<T: Trust> JobRunner<T> {
 
     /// Says which request ran when the last runner's process died: the number in [`Peer::job`](crate::Peer::job) of what
     /// [`Region::recover`](crate::Region::recover) found, as a [`JobId`]. If it comes again, it is what comes next, and is
-    /// answered with [`JobError::RunnerDied`] instead of being run, as it may be what killed the runner. If something else comes next, it had been answered. To be called by the runner that takes
-    /// over, before it runs.
+    /// answered with [`JobError::RunnerDied`] instead of being run, as it may be what killed the runner. If something
+    /// else comes next, it had been answered. To be called by the runner that takes over, before it runs.
     pub fn answer_died(&mut self, id: JobId) {
         self.died = Some(id);
     }

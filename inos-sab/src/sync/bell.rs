@@ -49,7 +49,8 @@ pub enum Wake {
     /// The wait ended early with nothing there. The caller, who has the clock, decides how long to wait again. A wait
     /// without a timeout ends this way only at [`Hostile`](crate::Hostile), when a peer wakes it for nothing 64 times.
     Spurious,
-    /// Nothing is there, and this build or target cannot put a thread to sleep.
+    /// Nothing is there, and this build or target cannot put a thread to sleep. A timeout of zero is only a look, and ends
+    /// with [`TimedOut`](Self::TimedOut) everywhere.
     CannotBlock,
     /// The ring's words are corrupt: the next call that can say more does.
     Corrupt,
