@@ -40,10 +40,14 @@ impl Raw {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "the memory outlives each use, and one thread uses it")]
 fn raw<T: Trust>(memory: &mut Raw, layout: &Layout) -> Result<(Region<T>, Region<T>), RegionError> {
     let (start, len) = (memory.start(), memory.len);
+    // SAFETY:
+    // - `start` is valid for `len` bytes, which every caller keeps longer than the regions;
+    // - the bytes are zero, reached through these regions only, and nobody else makes one there.
     let first = unsafe { Region::<T>::create_raw(start, len, layout) }?;
+    // SAFETY:
+    // - as above; both attachments have the same level.
     let second = unsafe { Region::<T>::attach_raw(start, len, layout) }?;
     Ok((first, second))
 }
