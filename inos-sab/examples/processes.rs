@@ -30,7 +30,10 @@ mod linux {
     const MESSAGES: u32 = 1000;
 
     pub(crate) fn parent() -> Result<(), Box<dyn Error>> {
-        let region = Region::<Crash>::create_memfd(c"example", &Layout::STANDARD)?;
+        // SAFETY:
+        // - of those who may open the file, only our children do, and they attach to it as `child` does;
+        // - they are started by `exec`.
+        let region = unsafe { Region::<Crash>::create_memfd(c"example", &Layout::STANDARD) }?;
         let mut inbox = region.inbox_producer()?;
         for number in 0..MESSAGES {
             let mut block = region.arena().alloc(10_000)?;
@@ -73,7 +76,10 @@ mod linux {
     /// Takes messages; after `limit` of them says so and waits for its end, with a block in its hands.
     pub(crate) fn child(path: &str, limit: u32) -> Result<(), Box<dyn Error>> {
         let file = std::fs::File::options().read(true).write(true).open(path)?;
-        let region = Region::<Crash>::attach_fd(file.into(), &Layout::STANDARD)?;
+        // SAFETY:
+        // - the parent says where its region is, and nobody changes that but by regions; it is sealed;
+        // - nothing here forks.
+        let region = unsafe { Region::<Crash>::attach_fd(file.into(), &Layout::STANDARD) }?;
         let mut inbox = region.inbox_consumer()?;
         let (mut count, mut last) = (0_u32, None);
         while inbox.wait(None) == Wake::Ready {

@@ -123,7 +123,7 @@ mod models;
 
 pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section, Watermarks};
 pub use region::Region;
-pub use trust::{Cooperative, Crash, Hostile, Mappable, Threads, Trust};
+pub use trust::{Cooperative, Crash, Hostile, Threads, Trust};
 
 pub use participant::{Liveness, Peer, PeerId};
 #[cfg(not(inos_loom))]

@@ -69,7 +69,9 @@ impl<T: Trust> Region<T> {
     /// ```no_run
     /// use inos_sab::{Crash, JobId, JobRunner, Layout, Region};
     ///
-    /// let region = Region::<Crash>::open_file("/dev/shm/node".as_ref(), &Layout::STANDARD)?;
+    /// // SAFETY:
+    /// // - only this program's processes open the file, as here, and nobody cuts it short or forks.
+    /// let region = unsafe { Region::<Crash>::open_file("/dev/shm/node".as_ref(), &Layout::STANDARD) }?;
     /// let recovery = region.recover()?;
     /// let mut runner = JobRunner::new(region.inbox_consumer()?, region.outbox_producer()?)?; // their roles are free now
     /// if let Some(id) = recovery.peers.iter().filter_map(|peer| peer.job).next() {

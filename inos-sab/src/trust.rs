@@ -28,6 +28,7 @@ pub(crate) mod sealed {
 /// | may die alone | no | at any instruction | at any instruction |
 /// | may write nonsense | no | no | everywhere, at any time |
 /// | backing | heap, raw memory | memory file, file, raw memory | sealed memory file, raw memory |
+/// | made by | safe code; raw memory `unsafe` | `unsafe` code | safe code; raw memory `unsafe` |
 /// | slices of payloads | yes | yes | no: copied word by word |
 /// | copies in, out | 0, 0 | 0, 0 | 1, 0 |
 pub trait Trust: sealed::Sealed + fmt::Debug + Send + Sync + 'static {}
@@ -36,18 +37,15 @@ pub trait Trust: sealed::Sealed + fmt::Debug + Send + Sync + 'static {}
 /// exist.
 pub trait Cooperative: Trust {}
 
-/// Levels at which a region can be mapped into several processes.
-pub trait Mappable: Trust {}
-
 /// Threads of one program: all of them run this crate's code, and none dies alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads;
 
 /// Processes that run this crate's code and may be killed at any instruction.
 ///
-/// That nobody else writes to the memory is for the integrator to see to, as with every mapped file; no type can: whoever
-/// has the descriptor, this process included, can write through it, and then slices of payloads are no longer sound. If
-/// that cannot be promised, use [`Hostile`].
+/// That nobody else writes to the memory is for whoever makes or joins a region to promise, as with every mapped file: no
+/// type can see to it, since whoever has the descriptor, this process included, can write through it, and slices of
+/// payloads would change under the reader. So these constructors are `unsafe`. If that cannot be promised, use [`Hostile`].
 #[derive(Clone, Copy, Debug)]
 pub struct Crash;
 
@@ -70,5 +68,3 @@ impl Trust for Crash {}
 impl Trust for Hostile {}
 impl Cooperative for Threads {}
 impl Cooperative for Crash {}
-impl Mappable for Crash {}
-impl Mappable for Hostile {}

@@ -332,16 +332,23 @@ proptest! {
 #[cfg(target_os = "linux")]
 mod between_processes {
     use super::*;
-    use inos_sab::{Crash, Hostile, Mappable};
+    use crate::{again, attached, memory_file};
+    use inos_sab::{Crash, Hostile};
 
-    fn pair<T: Mappable>() -> Vec<Arena<T>> {
-        let layout = Layout::compact(1 << 10, 1 << 16, 1 << 12).expect("a legal layout").with_start(u64::MAX);
-        let one = Region::<T>::create_memfd(c"arena", &layout).expect("a region");
-        let two = Region::<T>::attach_fd(
-            one.backing_fd().expect("a file").try_clone_to_owned().expect("a descriptor"),
-            &layout,
-        )
-        .expect("attached");
+    fn layout() -> Layout {
+        Layout::compact(1 << 10, 1 << 16, 1 << 12).expect("a legal layout").with_start(u64::MAX)
+    }
+
+    fn pair() -> Vec<Arena<Crash>> {
+        let one = memory_file(&layout());
+        let two = attached(one.backing_fd().expect("a file"), &layout()).expect("attached");
+        vec![one.arena(), two.arena()]
+    }
+
+    fn hostile_pair() -> Vec<Arena<Hostile>> {
+        let one = Region::<Hostile>::create_memfd(c"arena", &layout()).expect("a region");
+        let file = again(one.backing_fd().expect("a file"));
+        let two = Region::<Hostile>::attach_fd(file, &layout()).expect("attached");
         vec![one.arena(), two.arena()]
     }
 
@@ -350,18 +357,18 @@ mod between_processes {
 
         #[test]
         fn two_attachments_behave_as_a_list_of_ranges(steps in prop::collection::vec(step(), 1..150)) {
-            Model::of(pair::<Crash>()).run(&steps);
+            Model::of(pair()).run(&steps);
         }
 
         #[test]
         fn two_hostile_attachments_behave_as_a_list_of_ranges(steps in prop::collection::vec(step(), 1..150)) {
-            Model::of(pair::<Hostile>()).run(&steps);
+            Model::of(hostile_pair()).run(&steps);
         }
     }
 
     #[test]
     fn pins_of_two_participants_are_two() {
-        let arenas = pair::<Crash>();
+        let arenas = pair();
         let handle = arenas[0].alloc(10).unwrap().into_handle();
         let pins: Vec<_> = [0, 0, 1].iter().map(|of: &usize| arenas[*of].resolve(handle).unwrap()).collect();
         assert_eq!(arenas[0].claim_handle(handle).unwrap_err(), Stale::Pinned { pins: 2 });

@@ -56,14 +56,14 @@ fn threads_share_addresses() {
 #[cfg(target_os = "linux")]
 #[test]
 fn processes_share_offsets() {
-    addresses_stay(&Region::<inos_sab::Crash>::create_memfd(c"copies", &layout()).unwrap());
+    addresses_stay(&crate::memory_file(&layout()));
 }
 
 #[cfg(all(feature = "fail-points", target_os = "linux"))]
 mod counted {
     use super::*;
     use inos_sab::fail_points::copied;
-    use inos_sab::{Crash, Hostile, JobError};
+    use inos_sab::{Hostile, JobError};
     use std::sync::Mutex;
 
     /// Readings of the counter on the way of one payload.
@@ -156,7 +156,7 @@ mod counted {
         let region = Region::<Threads>::heap(&layout()).unwrap();
         assert_eq!(count(&region, look_in_place, write_in_place), (0, 0));
         assert_eq!(count(&region, look_in_place, write_through), (0, 0));
-        let region = Region::<Crash>::create_memfd(c"copies", &layout()).unwrap();
+        let region = crate::memory_file(&layout());
         assert_eq!(count(&region, look_in_place, write_in_place), (0, 0));
         let region = Region::<Hostile>::create_memfd(c"copies", &layout()).unwrap();
         assert_eq!(count(&region, |input| input.copied().map_or(0, |bytes| bytes[0]), write_through), (1, 0));

@@ -589,7 +589,7 @@ fn during_calls() {
 fn during_calls_on_a_memory_file() {
     let mut most_steps = 0;
     for seed in seeds() {
-        let region = Region::create_memfd(c"hostile", &layout()).unwrap();
+        let region = Region::<Hostile>::create_memfd(c"hostile", &layout()).unwrap();
         let file = region.backing_fd().unwrap().try_clone_to_owned().unwrap();
         let target = Arc::new(std::fs::File::from(file));
         most_steps = most_steps.max(siege(seed, Victim::new(region, None), target));

@@ -545,9 +545,8 @@ fn a_runner_on_a_thread_answers_everything_and_ends() {
 #[test]
 fn the_running_request_is_noted() {
     use inos_sab::Crash;
-    let kernel = Region::<Crash>::create_memfd(c"jobs", &Layout::compact(1 << 10, 1 << 16, 1 << 12).unwrap()).unwrap();
-    let file = kernel.backing_fd().unwrap().try_clone_to_owned().unwrap();
-    let module = Region::<Crash>::attach_fd(file, kernel.layout()).unwrap();
+    let kernel = crate::memory_file(&Layout::compact(1 << 10, 1 << 16, 1 << 12).unwrap());
+    let module = crate::attached(kernel.backing_fd().unwrap(), kernel.layout()).unwrap();
     let mut client = JobClient::new(kernel.inbox_producer().unwrap(), kernel.outbox_consumer().unwrap()).unwrap();
     let seen = kernel.clone();
     let look = move || seen.peers().map(|peers| peers.iter().map(|peer| peer.job).collect::<Vec<_>>());

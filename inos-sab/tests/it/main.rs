@@ -19,7 +19,11 @@ mod switchboard;
 #[cfg(not(target_arch = "wasm32"))]
 mod threads;
 
+#[cfg(target_os = "linux")]
+use inos_sab::{Crash, RegionError};
 use inos_sab::{Layout, Region, Threads};
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, OwnedFd};
 
 /// 1 KiB rings, 64 KiB of arena in chunks of 4 KiB.
 fn small() -> Region<Threads> {
@@ -28,6 +32,29 @@ fn small() -> Region<Threads> {
 
 fn region(layout: Layout) -> Region<Threads> {
     Region::heap(&layout).expect("memory")
+}
+
+/// A memory file, and a region in it.
+#[cfg(target_os = "linux")]
+fn memory_file(layout: &Layout) -> Region<Crash> {
+    // SAFETY:
+    // - what the tests write to the file past its regions is what a participant of this crate may leave there;
+    // - no process of the tests forks without `exec`.
+    unsafe { Region::<Crash>::create_memfd(c"test", layout) }.expect("a region")
+}
+
+/// One more attachment to the region behind `file`.
+#[cfg(target_os = "linux")]
+fn attached(file: impl AsFd, layout: &Layout) -> Result<Region<Crash>, RegionError> {
+    // SAFETY:
+    // - as above, also of what was written before: files of the tests hold zeros or a region;
+    // - who cuts a file short has dropped its regions.
+    unsafe { Region::<Crash>::attach_fd(again(file), layout) }
+}
+
+#[cfg(target_os = "linux")]
+fn again(file: impl AsFd) -> OwnedFd {
+    file.as_fd().try_clone_to_owned().expect("a descriptor")
 }
 
 /// A fixed sequence of numbers (Steele, Lea, Flood 2014: SplitMix64).

@@ -414,9 +414,8 @@ proptest! {
 
     #[test]
     fn between_attachments(script in scripts(), jobs in any::<bool>()) {
-        let first = Region::<inos_sab::Crash>::create_memfd(c"model", &layout()).unwrap();
-        let file = first.backing_fd().unwrap().try_clone_to_owned().unwrap();
-        let second = Region::attach_fd(file, &layout()).unwrap();
+        let first = crate::memory_file(&layout());
+        let second = crate::attached(first.backing_fd().unwrap(), &layout()).unwrap();
         run([first, second], jobs, script);
     }
 }

@@ -15,7 +15,7 @@ mod random;
 
 use core::time::Duration;
 use crew::{Child, Crew, check, drain_all, layout};
-use inos_sab::{Crash, Liveness, Region, RegionError};
+use inos_sab::{Liveness, RegionError};
 use jobs::{Job, LAST_KIND};
 
 const CHILD: &str = "processes::child";
@@ -90,7 +90,7 @@ fn sixteen_processes_take_part() {
     while peers().len() < 15 {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let attach = || Region::<Crash>::attach_fd(crew.fd.try_clone().expect("a descriptor"), &layout());
+    let attach = || crew::attach(&crew.fd, &layout());
     assert_eq!(attach().err(), Some(RegionError::Crowded { places: 16 }));
     assert!(peers().iter().all(|peer| peer.liveness != Liveness::Dead));
     let dead = others.pop().expect("fifteen");

@@ -136,18 +136,29 @@ fn raw_memory_has_sixteen_places() {
 #[cfg(target_os = "linux")]
 mod files {
     use super::{Crash, Hostile, Layout, Region, RegionError, small};
+    use crate::{again, attached, memory_file};
     use inos_sab::Liveness;
-    use std::os::fd::{AsFd, OwnedFd};
+    use std::path::Path;
 
-    fn again(fd: impl AsFd) -> OwnedFd {
-        fd.as_fd().try_clone_to_owned().expect("a descriptor")
+    fn create_file(path: &Path, layout: &Layout) -> Result<Region<Crash>, RegionError> {
+        // SAFETY:
+        // - only the test below opens the file, and changes it when it has no region any more;
+        // - no process of the tests forks without `exec`.
+        unsafe { Region::<Crash>::create_file(path, layout) }
+    }
+
+    fn open_file(path: &Path, layout: &Layout) -> Result<Region<Crash>, RegionError> {
+        // SAFETY:
+        // - as above; what the file holds then are zeros;
+        // - the file is of this run.
+        unsafe { Region::<Crash>::open_file(path, layout) }
     }
 
     #[test]
     fn memory_files_are_shared() {
         let layout = small();
-        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
-        let two = Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout).expect("attached");
+        let one = memory_file(&layout);
+        let two = attached(one.backing_fd().expect("a file"), &layout).expect("attached");
         let mut producer = one.inbox_producer().expect("free");
         let mut consumer = two.inbox_consumer().expect("free");
         let mut block = one.arena().alloc(5000).expect("room");
@@ -181,35 +192,29 @@ mod files {
         let folder = std::env::temp_dir().join(format!("inos-sab-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("region");
-        let one = Region::<Crash>::create_file(&path, &layout).expect("a region");
-        assert!(matches!(
-            Region::<Crash>::create_file(&path, &layout).err(),
-            Some(RegionError::System { call: "linkat", .. })
-        ));
-        let two = Region::<Crash>::open_file(&path, &layout).expect("attached");
+        let one = create_file(&path, &layout).expect("a region");
+        assert!(matches!(create_file(&path, &layout).err(), Some(RegionError::System { call: "linkat", .. })));
+        let two = open_file(&path, &layout).expect("attached");
         assert_eq!(two.peers().expect("peers").len(), 1);
         let open = || std::fs::File::options().read(true).write(true).open(&path).expect("a file").into();
         // A file can be cut short later: not for peers that may do so.
         assert_eq!(Region::<Hostile>::attach_fd(open(), &layout).err(), Some(RegionError::Unsealed));
         drop((one, two));
         // What was in the file outlives its participants.
-        assert!(Region::<Crash>::open_file(&path, &layout).is_ok());
+        assert!(open_file(&path, &layout).is_ok());
         let needed = u64::from(layout.end());
         std::fs::File::from(open()).set_len(needed - 1).expect("cut");
-        assert_eq!(
-            Region::<Crash>::open_file(&path, &layout).err(),
-            Some(RegionError::TooShort { found: needed - 1, needed })
-        );
+        assert_eq!(open_file(&path, &layout).err(), Some(RegionError::TooShort { found: needed - 1, needed }));
         std::fs::write(&path, vec![0; layout.end() as usize]).expect("zeros");
-        assert_eq!(Region::<Crash>::open_file(&path, &layout).err(), Some(RegionError::NotReady));
+        assert_eq!(open_file(&path, &layout).err(), Some(RegionError::NotReady));
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
     #[test]
     fn leaving_gives_the_place_back() {
         let layout = small();
-        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
-        let attach = || Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout);
+        let one = memory_file(&layout);
+        let attach = || attached(one.backing_fd().expect("a file"), &layout);
         let others: Vec<_> = (1..16).map(|_| attach().expect("a place")).collect();
         assert_eq!(attach().err(), Some(RegionError::Crowded { places: 16 }));
         assert_eq!(one.peers().expect("peers").len(), 15);
@@ -223,7 +228,7 @@ mod files {
     fn a_dead_participants_request_is_not_its_successors() {
         use std::os::unix::fs::FileExt;
         let layout = small();
-        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let one = memory_file(&layout);
         let file = std::fs::File::from(again(one.backing_fd().expect("a file")));
         for id in 1..16 {
             // "Joined", and nobody holds the lock; executing request 7.
@@ -233,7 +238,7 @@ mod files {
         }
         let dead = one.peers().expect("peers")[0];
         assert_eq!((dead.liveness, dead.job), (Liveness::Dead, Some(7)));
-        let two = Region::<Crash>::attach_fd(again(&file), &layout).expect("a dead participant's place");
+        let two = attached(&file, &layout).expect("a dead participant's place");
         let peer = one.peers().expect("peers").into_iter().find(|peer| peer.id == two.id()).expect("there");
         assert_eq!((peer.liveness, peer.job), (Liveness::Alive, None));
     }
@@ -244,9 +249,9 @@ mod files {
         use core::sync::atomic::{AtomicBool, Ordering};
         use std::os::unix::fs::FileExt;
         let layout = small();
-        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
+        let one = memory_file(&layout);
         let file = std::fs::File::from(again(one.backing_fd().expect("a file")));
-        let two = Region::<Crash>::attach_fd(again(&file), &layout).expect("attached");
+        let two = attached(&file, &layout).expect("attached");
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -270,8 +275,8 @@ mod files {
     #[test]
     fn a_peer_that_does_not_move_is_stalled_and_keeps_everything() {
         let layout = small();
-        let one = Region::<Crash>::create_memfd(c"test", &layout).expect("a region");
-        let two = Region::<Crash>::attach_fd(again(one.backing_fd().expect("a file")), &layout).expect("attached");
+        let one = memory_file(&layout);
+        let two = attached(one.backing_fd().expect("a file"), &layout).expect("attached");
         let _producer = two.inbox_producer().expect("free");
         let liveness = || one.recover().expect("looked").peers[0].liveness;
         two.beat();

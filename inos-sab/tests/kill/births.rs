@@ -1,12 +1,12 @@
 //! Death while a region or a place in it comes into being.
 
-use crate::crew::{Child, Crew, layout};
+use crate::crew::{Child, Crew, attach, layout};
 use crate::jobs::Job;
 use core::ptr::NonNull;
 use inos_sab::{Crash, Region, RegionError, fail_points};
 use rustix::fs::MemfdFlags;
 use rustix::mm::{MapFlags, ProtFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// The child's side: makes a region in the file.
 pub(crate) fn create(fd: OwnedFd, arm: &dyn Fn()) {
@@ -36,7 +36,7 @@ fn makers_die_at_each_step() {
     let steps = (looks - 2..).find(|step| {
         let file = rustix::fs::memfd_create("birth", MemfdFlags::empty()).expect("a file");
         rustix::fs::ftruncate(&file, u64::from(layout.end())).expect("room");
-        let attach = || Region::<Crash>::attach_fd(file.as_fd().try_clone_to_owned().expect("a descriptor"), &layout);
+        let attach = || attach(&file, &layout);
         assert_eq!(attach().err(), Some(RegionError::NotReady));
         if !Child::start(&file, Job::Create, Some(*step)).was_killed() {
             assert!(attach().is_ok());
@@ -61,7 +61,7 @@ fn makers_die_at_each_step() {
 fn newcomers_die_at_each_step() {
     let crew = Crew::new(&layout());
     let before = fail_points::steps();
-    let other = Region::<Crash>::attach_fd(crew.fd.try_clone().expect("a descriptor"), &layout()).expect("attached");
+    let other = attach(&crew.fd, &layout()).expect("attached");
     let attaching = fail_points::steps() - before;
     drop(other);
     let mut killed = 0;

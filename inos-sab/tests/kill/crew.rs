@@ -3,8 +3,8 @@
 use super::CHILD;
 use super::jobs::{self, Job};
 use core::time::Duration;
-use inos_sab::{Consumer, Crash, Flow, Frame, Layout, Liveness, Producer, Region, Slot};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use inos_sab::{Consumer, Crash, Flow, Frame, Layout, Liveness, Producer, Region, RegionError, Slot};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -93,6 +93,15 @@ pub(crate) fn child(arm: impl Fn(Option<u64>)) {
     Job::named(&job).expect("a job").work(fd, &|| arm(step));
 }
 
+/// Attaches to the region behind a descriptor.
+pub(crate) fn attach(file: impl AsFd, layout: &Layout) -> Result<Region<Crash>, RegionError> {
+    let file = file.as_fd().try_clone_to_owned().expect("a descriptor");
+    // SAFETY:
+    // - the file was empty when this program made it, and it and its children have changed it through regions only;
+    // - nobody cuts it short, and children are started by `exec`.
+    unsafe { Region::<Crash>::attach_fd(file, layout) }
+}
+
 /// A region that outlives its workers.
 pub(crate) struct Crew {
     pub(crate) region: Region<Crash>,
@@ -107,7 +116,10 @@ pub(crate) struct Crew {
 
 impl Crew {
     pub(crate) fn new(layout: &Layout) -> Self {
-        let region = Region::<Crash>::create_memfd(c"crew", layout).expect("a region");
+        // SAFETY:
+        // - this program and its children change the file through regions only;
+        // - children are started by `exec`.
+        let region = unsafe { Region::<Crash>::create_memfd(c"crew", layout) }.expect("a region");
         // A copy made by `dup` is inherited; the region's own is not.
         let fd = rustix::io::dup(region.backing_fd().expect("a file")).expect("a descriptor");
         let outbox = region.outbox_consumer().expect("free");

@@ -79,7 +79,7 @@ impl Job {
         if matches!(self, Self::Attach | Self::Create) {
             return begin(self, fd, arm);
         }
-        let region = Region::<Crash>::attach_fd(fd, &layout()).expect("attached");
+        let region = crew::attach(fd, &layout()).expect("attached");
         match self {
             Self::Drain | Self::Keep | Self::Forward | Self::Take | Self::Pin => read(self, &region, arm),
             Self::WriteOn => write_on(&region),
@@ -101,7 +101,7 @@ fn begin(job: Job, fd: OwnedFd, arm: &dyn Fn()) {
         return super::births::create(fd, arm);
     }
     arm();
-    let region = Region::<Crash>::attach_fd(fd, &layout()).expect("attached");
+    let region = crew::attach(fd, &layout()).expect("attached");
     drop(region.outbox_producer().expect("free"));
 }
 

@@ -24,7 +24,10 @@ fn layout() -> Layout {
 
 /// Seconds per delivery.
 pub(crate) fn turn(payload: Payload, deliveries: u64) -> io::Result<f64> {
-    let region = Region::<Crash>::create_memfd(c"inos-sab-compare", &layout()).map_err(io::Error::other)?;
+    // SAFETY:
+    // - the file has no name, and the far end, to whom alone we send it, attaches to it as below;
+    // - it is started by `exec`.
+    let region = unsafe { Region::<Crash>::create_memfd(c"inos-sab-compare", &layout()) }.map_err(io::Error::other)?;
     let file = region.backing_fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
     let there = region.inbox_producer().map_err(io::Error::other)?;
     let mut ends = Ends { there, back: region.outbox_consumer().map_err(io::Error::other)? };
@@ -60,7 +63,10 @@ impl Courier for Ends {
 
 /// The far end.
 pub(crate) fn serve(file: OwnedFd, payload: Payload) {
-    let region = Region::<Crash>::attach_fd(file, &layout()).expect("the region of the near end");
+    // SAFETY:
+    // - the near end made a region in this file, and both change it through regions only; it is sealed;
+    // - nothing here forks.
+    let region = unsafe { Region::<Crash>::attach_fd(file, &layout()) }.expect("the region of the near end");
     let mut requests = region.inbox_consumer().expect("a free role");
     let mut answers = region.outbox_producer().expect("a free role");
     requests.set_patience(Patience::Spin);

@@ -19,13 +19,19 @@ pub(crate) fn threads(patience: Patience) -> (Rings<Threads>, Rings<Threads>) {
 
 /// The near end and a descriptor for the far one, for two processes.
 pub(crate) fn near(patience: Patience) -> (Rings<Crash>, OwnedFd) {
-    let region = Region::<Crash>::create_memfd(c"inos-sab-compare", &layout()).expect("memory files");
+    // SAFETY:
+    // - the file has no name, and the far end, to whom alone we send it, attaches to it as below;
+    // - it is started by `exec`.
+    let region = unsafe { Region::<Crash>::create_memfd(c"inos-sab-compare", &layout()) }.expect("memory files");
     let file = region.backing_fd().map(|file| file.try_clone_to_owned());
     (near_end(&region, patience), file.expect("a memory file is behind it").expect("a free descriptor"))
 }
 
 pub(crate) fn far(file: OwnedFd, patience: Patience) -> Rings<Crash> {
-    let region = Region::<Crash>::attach_fd(file, &layout()).expect("the region of the near end");
+    // SAFETY:
+    // - the near end made a region in this file, and both change it through regions only; it is sealed;
+    // - nothing here forks.
+    let region = unsafe { Region::<Crash>::attach_fd(file, &layout()) }.expect("the region of the near end");
     far_end(&region, patience)
 }
 
