@@ -237,3 +237,78 @@ pub enum Flow {
     /// That is enough.
     Break,
 }
+
+/// Goal: a header that no producer of this crate can have written there is refused, for each of the reasons alone.
+/// Method: the largest legal headers, and each with one thing more; all of it is arithmetic.
+#[cfg(test)]
+mod tests {
+    use super::{FLAG_OBJECT, FLAG_PADDING, Header, Span};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Of a ring of 1 KiB.
+    const RING_UNITS: u32 = 128;
+
+    /// What a reader makes of the header `flags`, `len`: `to_end` units in front of the end, `left` in front of the tail.
+    fn units(flags: u16, len: u32, to_end: u32, left: u32) -> Option<u32> {
+        let header = Header { len, kind: 7, flags };
+        assert_eq!(Header::from_bits(header.to_bits()), header);
+        header.units(to_end, Span { units: left, frames: 1 }, RING_UNITS)
+    }
+
+    #[test]
+    fn inline_frames_end_in_front_of_the_tail_and_the_end() {
+        assert_eq!(units(0, 0, 1, 1), Some(1));
+        assert_eq!(units(0, 16, 3, 3), Some(3));
+        assert_eq!(units(0, 17, 4, 4), Some(4));
+        assert_eq!(units(0, 17, 4, 3), None);
+        assert_eq!(units(0, 17, 3, 4), None);
+        assert_eq!(units(0, 0, 0, 1), None);
+        assert_eq!(units(0, 0, 1, 0), None);
+    }
+
+    #[test]
+    fn frames_are_no_longer_than_an_eighth_of_the_ring() {
+        assert_eq!(units(0, RING_UNITS, RING_UNITS, RING_UNITS), Some(17));
+        assert_eq!(units(0, RING_UNITS + 1, RING_UNITS, RING_UNITS), None);
+        assert_eq!(units(0, u32::MAX, u32::MAX, u32::MAX), None);
+        assert_eq!(units(FLAG_PADDING, RING_UNITS + 8, 18, RING_UNITS), None);
+    }
+
+    #[test]
+    fn objects_are_a_handle() {
+        assert_eq!(units(FLAG_OBJECT, 8, 2, 2), Some(2));
+        assert_eq!(units(FLAG_OBJECT, 8, 2, 1), None);
+        assert_eq!(units(FLAG_OBJECT, 8, 1, 2), None);
+        for len in [0, 7, 9, 16] {
+            assert_eq!(units(FLAG_OBJECT, len, 9, 9), None, "{len}");
+        }
+    }
+
+    #[test]
+    fn padding_reaches_the_end_and_a_frame_follows() {
+        assert_eq!(units(FLAG_PADDING, 16, 3, 4), Some(3));
+        assert_eq!(units(FLAG_PADDING, 0, 1, 2), Some(1));
+        // Nothing behind it; not to the end; over it; not whole units.
+        assert_eq!(units(FLAG_PADDING, 16, 3, 3), None);
+        assert_eq!(units(FLAG_PADDING, 16, 4, 9), None);
+        assert_eq!(units(FLAG_PADDING, 16, 2, 9), None);
+        assert_eq!(units(FLAG_PADDING, 15, 3, 4), None);
+    }
+
+    #[test]
+    fn frames_are_counted() {
+        for (flags, len) in [(0, 8), (FLAG_OBJECT, 8), (FLAG_PADDING, 8)] {
+            let header = Header { len, kind: 0, flags };
+            assert_eq!(header.units(2, Span { units: 3, frames: 1 }, RING_UNITS), Some(2));
+            assert_eq!(header.units(2, Span { units: 3, frames: 0 }, RING_UNITS), None);
+        }
+    }
+
+    #[test]
+    fn other_flags_mean_nothing() {
+        for flags in [FLAG_PADDING | FLAG_OBJECT, 4, 1 << 15, u16::MAX] {
+            assert_eq!(units(flags, 8, 2, 3), None, "{flags:#x}");
+        }
+    }
+}
