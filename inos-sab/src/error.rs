@@ -293,6 +293,7 @@ pub struct OutOfRange {
 
 impl OutOfRange {
     /// The length as `u32` if `offset..offset + len` is within `limit`.
+    #[inline]
     pub(crate) fn check(offset: u32, len: usize, limit: u32) -> Result<u32, Self> {
         let error = Self { offset, len: len as u64, limit };
         let len = u32::try_from(len).map_err(|_| error)?;

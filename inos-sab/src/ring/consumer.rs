@@ -212,13 +212,12 @@ impl<T: Trust> Consumer<T> {
         Ok(None)
     }
 
+    /// Only inline frames are handed over in the loop of `drain` itself, so that `take` is compiled into it.
     #[inline]
     fn hand_over(&mut self, next: Next, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
         let Next { header: Header { len, kind, flags }, units } = next;
         if flags & FLAG_OBJECT != 0 {
-            let frame = self.object(kind);
-            self.head = self.head.after(units);
-            return take(frame);
+            return self.hand_over_object(next, take);
         }
         // Private until `release`, so the payload stays whole while `take` looks at it.
         let payload = self.head.units().wrapping_add(1);
@@ -228,6 +227,13 @@ impl<T: Trust> Consumer<T> {
             kind,
             payload: Payload { trust: PhantomData, place: &self.ring.place, units: payload, len },
         })
+    }
+
+    #[inline(never)]
+    fn hand_over_object(&mut self, next: Next, take: &mut impl FnMut(Frame<'_, T>) -> Flow) -> Flow {
+        let frame = self.object(next.header.kind);
+        self.head = self.head.after(next.units);
+        take(frame)
     }
 
     /// The object frame at the head. Its block is ours before the head passes the frame.

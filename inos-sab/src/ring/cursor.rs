@@ -85,7 +85,9 @@ impl Span {
     /// Whether so much can be in a ring of `ring_units`: a frame takes at least a unit, and only frames take any.
     #[inline]
     pub(crate) const fn fits(self, ring_units: u32) -> bool {
-        self.units <= ring_units && self.frames <= self.units && (self.units == 0) == (self.frames == 0)
+        // Of no frames the number below is the largest, which is not below any units.
+        let some = self.units <= ring_units && self.frames.wrapping_sub(1) < self.units;
+        some || (self.units | self.frames) == 0
     }
 
     /// Bytes, for spans that fit.

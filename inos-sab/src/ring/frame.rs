@@ -129,6 +129,7 @@ impl<T: Trust> Frame<'_, T> {
 
     /// Bytes of the payload, wherever it is; 0 when it is [`Gone`](Self::Gone).
     #[must_use]
+    #[inline]
     pub fn len(&self) -> u32 {
         match self {
             Self::Inline { payload, .. } => payload.len(),
@@ -139,6 +140,7 @@ impl<T: Trust> Frame<'_, T> {
 
     /// Whether there are none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -148,6 +150,7 @@ impl<T: Trust> Frame<'_, T> {
     /// # Errors
     ///
     /// [`OutOfRange`] if they are not all within the payload.
+    #[inline]
     pub fn copy_to(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
         match self {
             Self::Inline { payload, .. } => payload.copy_to(offset, target),
@@ -200,11 +203,12 @@ impl<T: Trust> Payload<'_, T> {
     /// # Errors
     ///
     /// [`OutOfRange`] if they are not all within the payload.
+    #[inline]
     pub fn copy_to(&self, offset: u32, target: &mut [u8]) -> Result<(), OutOfRange> {
         OutOfRange::check(offset, target.len(), self.len)?;
         // SAFETY:
         // - as in `bytes`: the producer does not write a frame that is not yet consumed.
-        unsafe { self.place.shared().read::<T>(self.place.part().offset(self.units) + offset, target) };
+        unsafe { self.place.read::<T>(self.units, offset, target) };
         Ok(())
     }
 }

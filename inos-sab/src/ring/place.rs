@@ -164,7 +164,29 @@ mod imp {
             let target = unsafe { self.unit(units).add(skip as usize) };
             // SAFETY:
             // - valid for the bytes (contract), which are the caller's alone, so `bytes` does not overlap.
-            unsafe { copy(bytes, target) };
+            unsafe { copy(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
+        }
+
+        /// Reads into `target` from byte `skip` of unit `units` on.
+        ///
+        /// # Safety
+        ///
+        /// - The bytes end in front of the end of the ring.
+        /// - Unless `T` is `Hostile`: nobody writes them until the call ends.
+        #[inline]
+        pub(in crate::ring) unsafe fn read<T: Trust>(&self, units: u32, skip: u32, target: &mut [u8]) {
+            if <T as Sealed>::LEVEL == Level::Hostile {
+                self.shared.memory.read_words(self.part.offset(units) + skip, target);
+                return;
+            }
+            copying(target.len());
+            step();
+            // SAFETY:
+            // - within the data (contract).
+            let source = unsafe { self.unit(units).add(skip as usize) };
+            // SAFETY:
+            // - valid and not written meanwhile (contract); `target` is an exclusive reference, so it does not overlap.
+            unsafe { copy(source.as_ptr(), target.as_mut_ptr(), target.len()) };
         }
 
         /// The `len` bytes from unit `units` on.
@@ -196,14 +218,13 @@ mod imp {
         }
     }
 
-    /// Copies short slices by overlapping moves of one size each, longer ones by the system's function.
+    /// Copies few bytes by overlapping moves of one size each, more by the system's function.
     ///
     /// # Safety
     ///
-    /// - `target` is valid for writes of as many bytes, and does not overlap `source`.
+    /// - `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
     #[inline]
-    unsafe fn copy(source: &[u8], target: NonNull<u8>) {
-        let (from, to, len) = (source.as_ptr(), target.as_ptr(), source.len());
+    unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
         // Two blocks of `size`, at the start and at the end, cover `size..=2 * size` bytes.
         macro_rules! blocks {
             ($size:literal) => {{
@@ -223,7 +244,10 @@ mod imp {
             1 => {
                 // SAFETY:
                 // - one byte.
-                unsafe { to.write(source[0]) };
+                let byte = unsafe { from.read() };
+                // SAFETY:
+                // - one byte.
+                unsafe { to.write(byte) };
             }
             2..=3 => blocks!(2),
             4..=7 => blocks!(4),
@@ -293,6 +317,15 @@ mod imp {
             // - the contract of this function.
             unsafe { self.shared.read::<T>(self.part.offset(units), &mut bytes) };
             u64::from_le_bytes(bytes)
+        }
+
+        /// # Safety
+        ///
+        /// - Checked by the model: nobody writes the units.
+        pub(in crate::ring) unsafe fn read<T: Trust>(&self, units: u32, skip: u32, target: &mut [u8]) {
+            // SAFETY:
+            // - the contract of this function.
+            unsafe { self.shared.read::<T>(self.part.offset(units) + skip, target) }
         }
 
         /// # Safety
