@@ -54,13 +54,18 @@ pub(crate) fn left_by(shared: &Shared, dead: u8) -> [Left; 2] {
     })
 }
 
+/// Where a side of a ring stands.
+fn cursor(shared: &Shared, part: Part, at: u32, pair: Pair) -> Cursor {
+    Cursor::from_bits(shared.memory.u64(part.cursors + at).load(order::acquire(pair)))
+}
+
 /// Visits the frames between head and tail, and tells the handles of those that carry a block; returns the number of
-/// frames. Takes at most as many steps as the ring has units.
+/// frames. Takes at most as many steps as the ring has units. For a ring one of whose ends is dead: then nobody writes
+/// what lies between the cursors.
 pub(crate) fn walk(shared: &Shared, part: Part, mut tell: impl FnMut(u64)) -> Result<u32, Broken> {
-    let cursor = |at, pair| Cursor::from_bits(shared.memory.u64(part.cursors + at).load(order::acquire(pair)));
     // The head first: a reader at work only makes the distance shorter.
-    let mut head = cursor(at::HEAD, Pair::RingHead);
-    let tail = cursor(at::TAIL, Pair::RingTail);
+    let mut head = cursor(shared, part, at::HEAD, Pair::RingHead);
+    let tail = cursor(shared, part, at::TAIL, Pair::RingTail);
     let unit = |units: u32| {
         let mut bytes = [0; UNIT_BYTES as usize];
         // By whole words: this is neither end of the ring, and has no claim to the bytes.
@@ -87,11 +92,13 @@ pub(crate) fn walk(shared: &Shared, part: Part, mut tell: impl FnMut(u64)) -> Re
     Ok(span.frames)
 }
 
-/// Frames in the inbox and the outbox of a quiet region, and how many of them carry a block.
-pub(crate) fn check(shared: &Shared) -> [Result<(u32, u32), Broken>; 2] {
+/// Frames in the inbox and the outbox; `None` of cursors that do not fit each other. No header is read: both ends may be
+/// at work, and what they write they write as plain bytes.
+pub(crate) fn frames(shared: &Shared) -> [Option<u32>; 2] {
     parts(shared).map(|part| {
-        let mut objects = 0;
-        walk(shared, part, |_| objects += 1).map(|frames| (frames, objects))
+        let head = cursor(shared, part, at::HEAD, Pair::RingHead);
+        let span = cursor(shared, part, at::TAIL, Pair::RingTail).since(head);
+        span.fits(part.units).then_some(span.frames)
     })
 }
 

@@ -137,7 +137,7 @@ fn raw_memory_has_sixteen_places() {
 mod files {
     use super::{Crash, Hostile, Layout, Region, RegionError, small};
     use crate::{again, attached, memory_file};
-    use inos_sab::Liveness;
+    use inos_sab::{Liveness, Slot};
     use std::path::Path;
 
     fn create_file(path: &Path, layout: &Layout) -> Result<Region<Crash>, RegionError> {
@@ -270,6 +270,44 @@ mod files {
             over.store(true, Ordering::Relaxed);
             assert_eq!(missed, 0);
         });
+    }
+
+    #[test]
+    fn a_check_finds_what_does_not_fit() {
+        use std::os::unix::fs::FileExt;
+        let layout = small();
+        let one = Region::<Hostile>::create_memfd(c"test", &layout).expect("a region");
+        let file = std::fs::File::from(again(one.backing_fd().expect("a file")));
+        let mut inbox = one.inbox_producer().expect("free");
+        let mut reader = one.inbox_consumer().expect("free");
+        let block = || one.arena().alloc(300).expect("room");
+        inbox.push_object(1, block()).expect("room");
+        inbox.try_push(2, b"inline").expect("room");
+        drop(one.switchboard().publish(Slot::new(3).expect("a slot"), 9, block()).expect("ours"));
+        let _held = block();
+        let check = one.check();
+        assert!(check.is_clean(), "{check:?}");
+        assert_eq!((check.inbox_frames, check.outbox_frames, check.carriers), (Some(2), Some(0), 3));
+        assert_eq!((check.arena.in_flight, check.arena.owned), (2, 1));
+
+        // Tail and head, each at the same place behind the start of the cursors of its ring.
+        let (tail, head) = (u64::from(layout.inbox_cursors().offset), u64::from(layout.inbox_cursors().offset) + 0x80);
+        let mut was = [0; 8];
+        file.read_exact_at(&mut was, tail).expect("read");
+        // Both frames are skipped, and the slot is emptied by nobody: one block is carried by nothing.
+        file.write_all_at(&was, head).expect("written");
+        let check = one.check();
+        assert!(!check.is_clean() && check.arena.is_clean(), "{check:?}");
+        assert_eq!((check.inbox_frames, check.carriers), (Some(0), 1));
+        // A head in front of the tail.
+        file.write_all_at(&[0; 8], tail).expect("written");
+        let check = one.check();
+        assert_eq!((check.inbox_frames, check.outbox_frames, check.is_clean()), (None, Some(0), false));
+        // As it was.
+        file.write_all_at(&was, tail).expect("written");
+        file.write_all_at(&[0; 8], head).expect("written");
+        assert_eq!(reader.drain(9, |_| inos_sab::Flow::Continue), Ok(2));
+        assert!(one.check().is_clean());
     }
 
     #[test]
