@@ -67,7 +67,7 @@ declare const layout: {
     readonly head: Word;
     /** changes when a sleeping consumer is called */
     readonly dataWord: Word;
-    /** consumers asleep */
+    /** consumers asleep; bit 31: wakers are asked to fence */
     readonly dataSleepers: Word;
     /** changes when a sleeping producer is called */
     readonly roomWord: Word;

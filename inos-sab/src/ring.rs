@@ -19,8 +19,8 @@ use crate::layout::{Layout, Watermarks};
 use crate::memory::Memory;
 use crate::region::Shared;
 use crate::sync::barrier::Fences;
-use crate::sync::bell::Bell;
-use crate::sync::order::{self, Pair};
+use crate::sync::bell::{Bell, FENCE_ASKED};
+use crate::sync::order::{self, Check, Pair};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use alloc::sync::Arc;
 use cursor::{Cursor, UNIT_BYTES};
@@ -236,9 +236,28 @@ impl RingRef {
     #[inline]
     fn notify_data(&self, fences: Fences) {
         fences.waker();
-        if self.u32(at::DATA_SLEEPERS).load(Ordering::Relaxed) != 0 {
-            self.data_bell().ring(self.shared());
+        let sleepers = self.data_sleepers().load(Ordering::Relaxed);
+        if sleepers != 0 {
+            self.call_reader(sleepers);
         }
+    }
+
+    /// The rest of it, when the count is not 0.
+    #[cold]
+    fn call_reader(&self, sleepers: u32) {
+        if sleepers == FENCE_ASKED {
+            Fences::asked_waker();
+            let nobody = self.data_sleepers().load(Ordering::Relaxed) & !FENCE_ASKED == 0;
+            if nobody || !order::recheck(Check::AfterAskedFence) {
+                return;
+            }
+        }
+        self.data_bell().ring(self.shared());
+    }
+
+    /// How many consumers sleep, and whether one asks for fences.
+    fn data_sleepers(&self) -> &AtomicU32 {
+        self.u32(at::DATA_SLEEPERS)
     }
 
     /// Wakes a producer that said it sleeps. To be called after the store of the head, or of the role.

@@ -105,7 +105,8 @@ pub(crate) const TAIL: Field = word(
 );
 pub(crate) const HEAD: Field = word(Cursors, "head", 0x080, 8, "consumer's cursor: frames and units consumed");
 pub(crate) const DATA_WORD: Field = word(Cursors, "dataWord", 0x100, 4, "changes when a sleeping consumer is called");
-pub(crate) const DATA_SLEEPERS: Field = word(Cursors, "dataSleepers", 0x104, 4, "consumers asleep");
+pub(crate) const DATA_SLEEPERS: Field =
+    word(Cursors, "dataSleepers", 0x104, 4, "consumers asleep; bit 31: wakers are asked to fence");
 pub(crate) const ROOM_WORD: Field = word(Cursors, "roomWord", 0x140, 4, "changes when a sleeping producer is called");
 pub(crate) const ROOM_SLEEPERS: Field = word(Cursors, "roomSleepers", 0x144, 4, "producers asleep");
 pub(crate) const HIGH_BYTES: Field = word(Cursors, "highBytes", 0x180, 4, "warn at this backlog");

@@ -2,7 +2,7 @@
 
 use super::{model, region};
 use crate::sync::barrier::model::unfenced;
-use crate::{Event, Flow, Frame, Pressure, Slot, Wake};
+use crate::{Consumer, Event, Flow, Frame, Pressure, Slot, Wake};
 use alloc::vec::Vec;
 use core::time::Duration;
 use loom::sync::Arc;
@@ -123,19 +123,28 @@ fn ring_pads_at_the_wrap() {
 /// A reader never sleeps on a published message.
 #[test]
 pub(super) fn no_wake_is_lost() {
-    model(3, || {
-        let region = region(3 * 512);
-        let mut producer = region.inbox_producer().expect("free role");
-        let mut consumer = region.inbox_consumer().expect("free role");
-        let writer = thread::spawn(move || {
-            producer.try_push(1, &[1]).expect("room");
-            // Keeps the end of the producer, which also wakes, out of the model.
-            producer
-        });
-        assert_eq!(consumer.wait(None), Wake::Ready);
-        assert_eq!(consumer.drain(1, |_| Flow::Continue), Ok(1));
-        drop(writer.join().expect("no panic"));
+    model(3, || one_message_wakes(|_| ()));
+}
+
+/// Nor does one that asked its wakers to fence, who would not do so by themselves.
+#[test]
+pub(super) fn no_wake_is_lost_where_fences_were_asked_for() {
+    unfenced(|| model(3, || one_message_wakes(Consumer::ask_for_fences)));
+}
+
+fn one_message_wakes(before: impl Fn(&mut Consumer)) {
+    let region = region(3 * 512);
+    let mut producer = region.inbox_producer().expect("free role");
+    let mut consumer = region.inbox_consumer().expect("free role");
+    before(&mut consumer);
+    let writer = thread::spawn(move || {
+        producer.try_push(1, &[1]).expect("room");
+        // Keeps the end of the producer, which also wakes, out of the model.
+        producer
     });
+    assert_eq!(consumer.wait(None), Wake::Ready);
+    assert_eq!(consumer.drain(1, |_| Flow::Continue), Ok(1));
+    drop(writer.join().expect("no panic"));
 }
 
 /// A writer that waits for room, or for the low mark, is woken, and a drained ring is at ease.

@@ -5,7 +5,9 @@ use super::cursor::Cursor;
 use super::frame::{FLAG_OBJECT, FLAG_PADDING, Flow, Form, Frame, FrameInfo, Header, Payload};
 use crate::arena::{Arena, Handle};
 use crate::error::{Corrupt, RegionError, Stale};
-use crate::sync::bell::{Manner, Patience, Wake};
+use crate::sync::Ordering;
+use crate::sync::barrier::Announced;
+use crate::sync::bell::{Asked, FENCE_ASKED, Manner, Patience, Wake};
 use crate::trust::sealed::Sealed;
 use crate::trust::{Threads, Trust};
 use core::marker::PhantomData;
@@ -40,8 +42,14 @@ pub struct Consumer<T: Trust = Threads> {
     /// The producer's cursor when last looked at. Of a corrupt ring the head, so that nothing seems to be there.
     tail: Cursor,
     manner: Manner,
+    /// Frames taken when it last slept.
+    slept_at: u32,
     corrupt: Option<Corrupt>,
 }
+
+/// A reader that sleeps again within so many frames asks its wakers to fence. A waker's fence costs some 20 ns, asking all
+/// processors for one a system call and an interrupt for each that runs a thread of theirs: some microseconds.
+const OFTEN: u32 = 64;
 
 /// A header that was checked.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +64,7 @@ impl<T: Trust> Consumer<T> {
         // The role's Acquire orders this after the last holder's stores.
         let head = ring.head();
         let manner = Manner::of(<T as Sealed>::LEVEL);
-        Ok(Self { ring, arena, head, released: head, tail: head, manner, corrupt: None })
+        Ok(Self { ring, arena, head, released: head, tail: head, manner, slept_at: head.frames(), corrupt: None })
     }
 
     /// How [`wait`](Self::wait) passes the time.
@@ -130,13 +138,50 @@ impl<T: Trust> Consumer<T> {
     /// producer has not come yet is waited for. [`Wake::Corrupt`] when the next [`drain`](Self::drain) says so.
     #[inline]
     pub fn wait(&mut self, timeout: Option<Duration>) -> Wake {
-        let manner = self.manner;
-        let wake = manner.spin(timeout, &mut || self.check()).unwrap_or_else(|| {
+        let wake = self.manner.spin(timeout, &mut || self.check()).unwrap_or_else(|| {
+            let manner = self.before_sleep();
             let ring = self.ring.clone();
             ring.data_bell().park(ring.shared(), manner, timeout, &mut || self.check())
         });
         self.ring.shared().beat();
         wake
+    }
+
+    /// Decides who fences for the sleep that comes.
+    fn before_sleep(&mut self) -> Manner {
+        let often = self.has_slept_lately();
+        self.slept_at = self.head.frames();
+        if often {
+            self.ask_for_fences();
+        } else {
+            self.ask_for_none();
+        }
+        self.manner
+    }
+
+    #[inline]
+    fn has_slept_lately(&self) -> bool {
+        self.head.frames().wrapping_sub(self.slept_at) < OFTEN
+    }
+
+    /// From now on every waker that sees no sleeper sees the request, and fences.
+    #[cold]
+    pub(crate) fn ask_for_fences(&mut self) {
+        if self.manner.asked == Asked::No && self.manner.fences.can_ask() {
+            self.ring.data_sleepers().fetch_or(FENCE_ASKED, Ordering::Relaxed);
+            if self.manner.fences.sleeper() == Announced::Surely {
+                self.manner.asked = Asked::Yes;
+            }
+        }
+    }
+
+    /// A waker that has not seen it yet fences for nothing.
+    #[cold]
+    fn ask_for_none(&mut self) {
+        if self.manner.asked == Asked::Yes {
+            self.manner.asked = Asked::No;
+            self.ring.data_sleepers().fetch_and(!FENCE_ASKED, Ordering::Relaxed);
+        }
     }
 
     #[inline]
@@ -267,6 +312,9 @@ impl<T: Trust> Consumer<T> {
         self.ring.set_head(self.head);
         self.released = self.head;
         self.ring.notify_room(self.manner.fences);
+        if self.manner.asked == Asked::Yes && !self.has_slept_lately() {
+            self.ask_for_none();
+        }
     }
 }
 
@@ -284,6 +332,9 @@ impl<T: Trust> Drop for Session<'_, T> {
 impl<T: Trust> Drop for Consumer<T> {
     fn drop(&mut self) {
         self.release();
+        if self.ring.shared().check_process().is_ok() {
+            self.ask_for_none();
+        }
         self.ring.leave_role(self.ring.consumer_role());
         self.ring.notify_room(self.manner.fences);
     }

@@ -110,7 +110,8 @@ pub(crate) fn vacate(shared: &Shared, dead: u8) {
             if role.load(Ordering::Relaxed) != held {
                 continue;
             }
-            // It may have died asleep, and only the holder of the role sleeps there: the next one starts from 0.
+            // It may have died asleep, or having asked for fences, and only the holder of the role does either there: the
+            // next one starts from 0.
             shared.memory.u32(part.cursors + sleepers).store(0, Ordering::Relaxed);
             // Release: what was taken back is visible to the next holder.
             let _ = role.compare_exchange(held, ROLE_LEFT, order::acq_rel(Pair::Role), Ordering::Relaxed);

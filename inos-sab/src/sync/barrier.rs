@@ -52,7 +52,23 @@ impl Fences {
         }
     }
 
-    /// Between announcing a sleep and the last look at the condition.
+    /// The same for a waker that was asked to fence, or learns that it was: a fence of its own, whatever the others do.
+    pub(crate) fn asked_waker() {
+        order::fence(Pair::Wake);
+    }
+
+    /// Whether wakers do without a fence unless they are asked for it.
+    pub(crate) fn can_ask(self) -> bool {
+        self != Self::Symmetric
+    }
+
+    /// For a sleeper that asked all its wakers to fence.
+    pub(crate) fn asked_sleeper(self) -> Announced {
+        order::fence(Pair::Wake);
+        Announced::Surely
+    }
+
+    /// Between announcing a sleep, or a wish, and the last look at the condition.
     pub(crate) fn sleeper(self) -> Announced {
         order::fence(Pair::Wake);
         match self {

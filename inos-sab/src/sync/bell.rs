@@ -70,17 +70,37 @@ pub enum Patience {
     Park,
 }
 
+/// In a count of sleepers: one of them sleeps so often that it would rather have wakers fence than do it for all. They
+/// fence, and look again, before they believe that nobody sleeps.
+pub(crate) const FENCE_ASKED: u32 = 1 << 31;
+
+/// Whether wakers have been asked to fence, so that a sleeper's own fence is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    No,
+    Yes,
+}
+
 /// How a wait goes about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     pub(crate) patience: Patience,
     pub(crate) fences: Fences,
+    pub(crate) asked: Asked,
     pub(crate) level: Level,
 }
 
 impl Manner {
     pub(crate) fn of(level: Level) -> Self {
-        Self { patience: Patience::default(), fences: Fences::of(level), level }
+        Self { patience: Patience::default(), fences: Fences::of(level), asked: Asked::No, level }
+    }
+
+    /// Between announcing a sleep and the last look at the condition.
+    fn fence(self) -> Announced {
+        match self.asked {
+            Asked::No => self.fences.sleeper(),
+            Asked::Yes => self.fences.asked_sleeper(),
+        }
     }
 
     /// The first part of a wait: looks for as long as patience says. `None` when it is time to sleep.
@@ -174,7 +194,7 @@ impl Bell {
     ) -> Wake {
         let (mut left, mut fruitless) = (timeout, 0);
         loop {
-            let (slept, nap) = match self.sleep(shared, manner.fences, left, check) {
+            let (slept, nap) = match self.sleep(shared, manner, left, check) {
                 Ok(slept) => slept,
                 Err(wake) => return wake,
             };
@@ -199,14 +219,14 @@ impl Bell {
     fn sleep(
         self,
         shared: &Shared,
-        fences: Fences,
+        manner: Manner,
         left: Option<Duration>,
         check: &mut impl FnMut() -> Option<Wake>,
     ) -> Result<(Slept, Duration), Wake> {
         // Acquire, and before the check: if this already is the value after a call, the check sees what was called for.
         let expected = shared.memory.u32(self.word).load(order::acquire(Pair::Bell));
         shared.memory.u32(self.sleepers).fetch_add(1, Ordering::Relaxed);
-        let longest = match fences.sleeper() {
+        let longest = match manner.fence() {
             Announced::Surely => LONGEST_NAP,
             Announced::Perhaps => UNSURE_NAP,
         };

@@ -44,6 +44,8 @@ pub(crate) enum Pair {
 pub(crate) enum Check {
     /// A sleeper looks again after it said that it sleeps.
     BeforeSleep,
+    /// A waker that was asked to fence counts the sleepers again after it did.
+    AfterAskedFence,
     /// An allocator looks at its chunk again after it took a cell.
     ChunkAfterCell,
     /// Whoever retires a chunk looks at its cells after it took the chunk.
