@@ -160,6 +160,7 @@ impl Layout {
 
     /// The same layout whose cursors, counters and epochs start at `start`, rounded down to a multiple of 8. For tests
     /// that carry them over their end.
+    #[doc(hidden)]
     #[must_use]
     pub const fn with_start(mut self, start: u64) -> Self {
         self.start = start & !7;

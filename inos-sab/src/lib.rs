@@ -125,9 +125,9 @@ pub use layout::{FRAME_HEADER_BYTES, GRANULE_BYTES, Layout, SLOT_COUNT, Section,
 pub use region::Region;
 pub use trust::{Cooperative, Crash, Hostile, Threads, Trust};
 
-pub use participant::{Liveness, Peer, PeerId};
+pub use participant::{Liveness, PeerId};
 #[cfg(not(inos_loom))]
-pub use recovery::Recovery;
+pub use {participant::Peer, recovery::Recovery};
 
 pub use check::RegionCheck;
 

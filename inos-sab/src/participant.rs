@@ -9,6 +9,8 @@
 mod lock;
 
 use crate::error::RegionError;
+#[cfg(not(inos_loom))]
+use crate::job::JobId;
 use crate::layout::Layout;
 use crate::layout::table::{self, PARTICIPANT_BYTES, PARTICIPANT_COUNT};
 use crate::memory::Memory;
@@ -51,6 +53,7 @@ pub enum Liveness {
 }
 
 /// A participant as its record shows it.
+#[cfg(not(inos_loom))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its number.
@@ -59,9 +62,9 @@ pub struct Peer {
     pub pid: u32,
     /// Whether it lives.
     pub liveness: Liveness,
-    /// Number of the request ([`JobId`](crate::JobId)) that it executes, or executed when it died: for
-    /// [`JobRunner::answer_died`](crate::JobRunner::answer_died).
-    pub job: Option<u64>,
+    /// The request that it executes, or executed when it died: for
+    /// [`JobRunner::answer_died`](crate::JobRunner::answer_died). One at a time, see [`JobRunner`](crate::JobRunner).
+    pub job: Option<JobId>,
 }
 
 /// The words of one record.
@@ -125,8 +128,9 @@ impl<'a> Record<'a> {
     }
 
     /// The number of its process, and the request it executes.
-    fn notes(&self) -> (u32, Option<u64>) {
-        (self.pid().load(Ordering::Relaxed), self.job().load(Ordering::Acquire).checked_sub(1))
+    #[cfg(not(inos_loom))]
+    fn notes(&self) -> (u32, Option<JobId>) {
+        (self.pid().load(Ordering::Relaxed), self.job().load(Ordering::Acquire).checked_sub(1).map(JobId))
     }
 
     fn signs(&self) -> u32 {
@@ -226,6 +230,7 @@ impl Participant {
 
     /// Looks at all other participants. `recover` is called for each that is proved dead, while nobody else can recover
     /// it or join in its place; afterwards its record is free.
+    #[cfg(not(inos_loom))]
     pub(crate) fn visit(
         &self,
         memory: &Memory,
@@ -278,6 +283,7 @@ impl Participant {
         Ok(peers)
     }
 
+    #[cfg(not(inos_loom))]
     fn signs_of(&self, record: &Record<'_>, id: u8) -> Liveness {
         let signs = record.signs();
         let before = self.seen.get(usize::from(id)).map(|seen| seen.swap(signs, Ordering::Relaxed));

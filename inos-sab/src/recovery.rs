@@ -67,7 +67,7 @@ impl<T: Trust> Region<T> {
     /// A process that goes on where a killed one was, with the job that was under way:
     ///
     /// ```no_run
-    /// use inos_sab::{Crash, JobId, JobRunner, Layout, Region};
+    /// use inos_sab::{Crash, JobRunner, Layout, Region};
     ///
     /// // SAFETY:
     /// // - only this program's processes open the file, as here, and nobody cuts it short or forks.
@@ -75,7 +75,7 @@ impl<T: Trust> Region<T> {
     /// let recovery = region.recover()?;
     /// let mut runner = JobRunner::new(region.inbox_consumer()?, region.outbox_producer()?)?; // their roles are free now
     /// if let Some(id) = recovery.peers.iter().filter_map(|peer| peer.job).next() {
-    ///     runner.answer_died(JobId(id));
+    ///     runner.answer_died(id);
     /// }
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```

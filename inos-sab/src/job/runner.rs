@@ -26,7 +26,9 @@ use core::time::Duration;
 /// [`JobClient`](super::JobClient); the bytes are in `docs/jobs.md`.
 ///
 /// A request is released from the inbox after its answer is published. If this process is killed in between, the next
-/// runner gets it again; see [`answer_died`](Self::answer_died).
+/// runner gets it again; see [`answer_died`](Self::answer_died). An attachment of a region notes one request at a time. Two
+/// runners of one attachment, which read its two rings, would overwrite each other's note: let the second one attach for
+/// itself.
 ///
 /// # Examples
 ///
@@ -211,8 +213,8 @@ impl<T: Trust> JobRunner<T> {
         self.answers.producer.set_patience(patience);
     }
 
-    /// Says which request ran when the last runner's process died: the number in [`Peer::job`](crate::Peer::job) of what
-    /// [`Region::recover`](crate::Region::recover) found, as a [`JobId`]. If it comes again, it is what comes next, and is
+    /// Says which request ran when the last runner's process died: [`Peer::job`](crate::Peer::job) of what
+    /// [`Region::recover`](crate::Region::recover) found. If it comes again, it is what comes next, and is
     /// answered with [`JobError::RunnerDied`] instead of being run, as it may be what killed the runner. If something
     /// else comes next, it had been answered. To be called by the runner that takes over, before it runs.
     pub fn answer_died(&mut self, id: JobId) {

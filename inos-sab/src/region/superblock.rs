@@ -1,6 +1,7 @@
 //! What a region says of itself, written once by its maker and checked by everybody who attaches.
 
 use crate::arena;
+#[cfg(not(inos_loom))]
 use crate::error::RegionError;
 use crate::layout::{Layout, table};
 use crate::memory::Memory;

@@ -223,7 +223,7 @@ struct Victim {
 }
 
 fn job(mut input: Input<'_, Hostile>, out: &mut JobOutput<'_, Hostile>) -> Result<(), inos_sab::JobError> {
-    let first = input.copied()?.first().copied().unwrap_or(0);
+    let first = input.copied().first().copied().unwrap_or(0);
     if let Some(handle) = Handle::from_bits(u64::from(first) << 44 | 1) {
         let _ = input.arena().resolve(handle).map(|pin| pin.len());
     }

@@ -563,5 +563,5 @@ fn the_running_request_is_noted() {
     runner.run_once(1).unwrap();
     assert_eq!(look().unwrap(), [None]);
     let answer = client.next_completion().unwrap().unwrap().outcome.unwrap();
-    assert_eq!(answer.as_slice(), b"[Some(77)]");
+    assert_eq!(answer.as_slice(), b"[Some(JobId(77))]");
 }

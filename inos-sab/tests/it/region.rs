@@ -137,7 +137,7 @@ fn raw_memory_has_sixteen_places() {
 mod files {
     use super::{Crash, Hostile, Layout, Region, RegionError, small};
     use crate::{again, attached, memory_file};
-    use inos_sab::{Liveness, Slot};
+    use inos_sab::{JobId, Liveness, Slot};
     use std::path::Path;
 
     fn create_file(path: &Path, layout: &Layout) -> Result<Region<Crash>, RegionError> {
@@ -237,7 +237,7 @@ mod files {
             file.write_all_at(&8_u64.to_le_bytes(), record + 0x100).expect("written");
         }
         let dead = one.peers().expect("peers")[0];
-        assert_eq!((dead.liveness, dead.job), (Liveness::Dead, Some(7)));
+        assert_eq!((dead.liveness, dead.job), (Liveness::Dead, Some(JobId(7))));
         let two = attached(&file, &layout).expect("a dead participant's place");
         let peer = one.peers().expect("peers").into_iter().find(|peer| peer.id == two.id()).expect("there");
         assert_eq!((peer.liveness, peer.job), (Liveness::Alive, None));
