@@ -99,8 +99,8 @@ impl<'a> Record<'a> {
 
     /// Says that the participant makes progress.
     pub(crate) fn beat(&self) {
-        // Two threads that beat at once may count one beat, which is a change all the same; no more is asked, and a wait
-        // that ends with every message does not pay for an atomic addition.
+        // Two threads that beat at once may lose beats of one of them: a look in between may see no change, the next one
+        // does. It is evidence for people, and a wait for every message does not pay for an atomic addition.
         let beats = self.heartbeat().load(Ordering::Relaxed);
         self.heartbeat().store(beats.wrapping_add(1), Ordering::Relaxed);
     }

@@ -47,7 +47,7 @@ pub struct Consumer<T: Trust = Threads> {
     corrupt: Option<Corrupt>,
 }
 
-/// A reader that sleeps again within so many frames asks its wakers to fence. A waker's fence costs some 20 ns, asking all
+/// A reader that sleeps within so many frames of its last sleep, or of its beginning, asks its wakers to fence. A waker's fence costs some 20 ns, asking all
 /// processors for one a system call and an interrupt for each that runs a thread of theirs: some microseconds.
 const OFTEN: u32 = 64;
 
@@ -169,8 +169,10 @@ impl<T: Trust> Consumer<T> {
     pub(crate) fn ask_for_fences(&mut self) {
         if self.manner.asked == Asked::No && self.manner.fences.can_ask() {
             self.ring.data_sleepers().fetch_or(FENCE_ASKED, Ordering::Relaxed);
-            if self.manner.fences.sleeper() == Announced::Surely {
-                self.manner.asked = Asked::Yes;
+            self.manner.asked = Asked::Yes;
+            if self.manner.fences.sleeper() != Announced::Surely {
+                // The system refused: not all wakers are sure to have seen it.
+                self.ask_for_none();
             }
         }
     }
