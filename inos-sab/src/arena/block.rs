@@ -10,8 +10,10 @@ use crate::region::Shared;
 use crate::ring::Kind;
 use crate::sync::Ordering;
 use crate::sync::order::{self, Pair};
+#[cfg(not(inos_loom))]
+use crate::trust::Cooperative;
 use crate::trust::sealed::Sealed;
-use crate::trust::{Cooperative, Level, Threads, Trust};
+use crate::trust::{Level, Threads, Trust};
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;

@@ -9,7 +9,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-fn drain_bytes(consumer: &mut crate::Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
+fn drain_bytes(consumer: &mut Consumer, into: &mut Vec<(u16, Vec<u8>)>) {
     let drained = consumer.drain(usize::MAX, |frame| {
         if let Frame::Inline { kind, payload } = frame {
             let mut bytes = alloc::vec![0; payload.len() as usize];
