@@ -341,3 +341,38 @@ impl<T: Trust> Drop for Consumer<T> {
         self.ring.notify_room(self.manner.fences);
     }
 }
+
+/// Goal: a reader asks for fences while it sleeps often, and no longer. Method: the bit in its count of sleepers.
+#[cfg(all(test, not(inos_loom), feature = "std", target_os = "linux"))]
+mod tests {
+    use super::{FENCE_ASKED, Flow, OFTEN};
+    use crate::{Layout, Patience, Region, Threads, Wake};
+    use core::sync::atomic::Ordering;
+    use core::time::Duration;
+
+    #[test]
+    fn fences_are_asked_for_while_sleeps_are_frequent() {
+        let layout = Layout::compact(1 << 12, 1 << 20, 1 << 16).expect("powers of two");
+        let region = Region::<Threads>::heap(&layout).expect("memory");
+        let mut producer = region.inbox_producer().expect("free role");
+        let mut consumer = region.inbox_consumer().expect("free role");
+        consumer.set_patience(Patience::Park);
+        let ring = consumer.ring.clone();
+        let is_asked = || ring.data_sleepers().load(Ordering::Relaxed) == FENCE_ASKED;
+        let can_ask = consumer.manner.fences.can_ask();
+
+        for _ in 0..2 {
+            assert_eq!(consumer.wait(Some(Duration::from_millis(1))), Wake::TimedOut);
+            assert_eq!(is_asked(), can_ask);
+        }
+        for frame in 1..=OFTEN {
+            producer.try_push(1, &[]).expect("room");
+            assert_eq!(consumer.drain(1, |_| Flow::Continue), Ok(1));
+            assert_eq!(is_asked(), can_ask && frame < OFTEN, "after {frame} frames");
+        }
+        consumer.ask_for_fences();
+        assert_eq!(is_asked(), can_ask);
+        drop(consumer);
+        assert!(!is_asked(), "the next reader starts anew");
+    }
+}
