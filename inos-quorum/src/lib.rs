@@ -111,6 +111,7 @@ extern crate alloc;
 
 mod bytes;
 mod clock;
+mod detector;
 mod group;
 mod id;
 mod machine;
@@ -118,6 +119,7 @@ mod quorum;
 
 pub use self::{
     clock::{Actor, CausalOrder, Dot, VectorClock},
+    detector::PeerState,
     group::{
         Group,
         config::{Boot, Config, ConfigError, GroupId, MAX_VOTERS, Storage},
