@@ -1,6 +1,15 @@
 //! Vector clocks over actors.
 
-use alloc::collections::BTreeMap;
+#[allow(dead_code, reason = "the group that keeps sets of dots is not here yet")]
+mod dots;
+mod encoding;
+
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+#[allow(unused_imports, reason = "the group that keeps sets of dots is not here yet")]
+pub(crate) use self::dots::{Dots, Inserted};
+pub use self::encoding::ClockError;
 
 /// One life of a node: a node that lost its memory comes back as another actor.
 ///
@@ -54,72 +63,137 @@ pub enum CausalOrder {
 /// right.merge(&left);
 /// assert_eq!(left.compare(&right), CausalOrder::Before);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct VectorClock<N> {
-    /// No entry is 0, so that equal histories are equal maps.
-    counters: BTreeMap<Actor<N>, u64>,
+    /// Ascending by actor, and no counter is 0, so that equal histories are equal lists. A list and not a tree: a group has
+    /// few actors, and a list is copied into memory that is already there.
+    counters: Vec<(Actor<N>, u64)>,
+}
+
+impl<N: Clone> Clone for VectorClock<N> {
+    fn clone(&self) -> Self {
+        Self { counters: self.counters.clone() }
+    }
+
+    /// Keeps the memory of `self`: copying clocks of as many actors allocates nothing.
+    fn clone_from(&mut self, other: &Self) {
+        self.counters.clone_from(&other.counters);
+    }
 }
 
 impl<N: Copy + Ord> VectorClock<N> {
     /// The empty history.
     #[must_use]
     pub const fn new() -> Self {
-        Self { counters: BTreeMap::new() }
+        Self { counters: Vec::new() }
     }
 
-    /// Adds the next event of `actor` and returns its dot. O(log actors).
+    /// How many actors have events in the history.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// Whether the history contains no event.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.counters.is_empty()
+    }
+
+    /// Adds the next event of `actor` and returns its dot. O(log actors), O(actors) for an actor's first event.
     ///
     /// `None`, and nothing changed, when the actor has used up all 2^64 - 1 counters, which only a forged clock does.
     pub fn increment(&mut self, actor: Actor<N>) -> Option<Dot<N>> {
         let counter = self.counter(actor).checked_add(1)?;
-        self.counters.insert(actor, counter);
-        Some(Dot { actor, counter })
+        let dot = Dot { actor, counter };
+        self.observe(dot);
+        Some(dot)
     }
 
-    /// Takes in `dot` and everything its actor did before it. O(log actors).
+    /// Takes in `dot` and everything its actor did before it. O(log actors), O(actors) for an actor not known before.
     pub fn observe(&mut self, dot: Dot<N>) {
-        if dot.counter > self.counter(dot.actor) {
-            self.counters.insert(dot.actor, dot.counter);
+        match self.find(dot.actor) {
+            Ok(index) => self.counters[index].1 = self.counters[index].1.max(dot.counter),
+            Err(index) if dot.counter > 0 => self.counters.insert(index, (dot.actor, dot.counter)),
+            Err(_) => {}
         }
     }
 
-    /// Takes in the other history: the least clock that covers both. O(actors of `other` x log actors).
+    /// Takes in the other history: the least clock that covers both. O(actors of both).
     pub fn merge(&mut self, other: &Self) {
-        for (&actor, &counter) in &other.counters {
-            self.observe(Dot { actor, counter });
+        if self.pairs(other).any(|(_, known, _)| known == 0) {
+            self.counters = self.pairs(other).map(|(actor, left, right)| (actor, left.max(right))).collect();
+            return;
+        }
+        // Usually both know the same actors, and nothing moves.
+        let mut own = self.counters.iter_mut();
+        for &(actor, counter) in &other.counters {
+            if let Some((_, known)) = own.by_ref().find(|(known, _)| *known == actor) {
+                *known = counter.max(*known);
+            }
         }
     }
 
-    /// How this history relates to `other`. O(actors x log actors).
+    /// How this history relates to `other`. O(actors of both).
     #[must_use]
     pub fn compare(&self, other: &Self) -> CausalOrder {
-        match (self.is_within(other), other.is_within(self)) {
-            (true, true) => CausalOrder::Equal,
+        let (mut before, mut after) = (false, false);
+        for (_, left, right) in self.pairs(other) {
+            before |= left < right;
+            after |= left > right;
+        }
+        match (before, after) {
+            (false, false) => CausalOrder::Equal,
             (true, false) => CausalOrder::Before,
             (false, true) => CausalOrder::After,
-            (false, false) => CausalOrder::Concurrent,
+            (true, true) => CausalOrder::Concurrent,
         }
     }
 
-    /// Whether the history contains `dot`.
+    /// Whether the history contains `dot`. O(log actors).
     #[must_use]
     pub fn covers(&self, dot: Dot<N>) -> bool {
         self.counter(dot.actor) >= dot.counter
     }
 
-    /// How many events of `actor` the history contains.
+    /// How many events of `actor` the history contains. O(log actors).
     #[must_use]
     pub fn counter(&self, actor: Actor<N>) -> u64 {
-        self.counters.get(&actor).copied().unwrap_or(0)
+        self.find(actor).map_or(0, |index| self.counters[index].1)
     }
 
     /// The last known dot of each actor, in the order of the actors.
     pub fn dots(&self) -> impl Iterator<Item = Dot<N>> + '_ {
-        self.counters.iter().map(|(&actor, &counter)| Dot { actor, counter })
+        self.counters.iter().map(|&(actor, counter)| Dot { actor, counter })
     }
 
-    fn is_within(&self, other: &Self) -> bool {
-        self.dots().all(|dot| other.covers(dot))
+    /// Forgets all events of `actor`; returns how many they were.
+    ///
+    /// Crate-private because it is sound only where everybody forgets at the same point of one history: whoever still
+    /// knows the actor would bring its events back as news.
+    pub(crate) fn remove(&mut self, actor: Actor<N>) -> u64 {
+        self.find(actor).map_or(0, |index| self.counters.remove(index).1)
+    }
+
+    fn find(&self, actor: Actor<N>) -> Result<usize, usize> {
+        self.counters.binary_search_by_key(&actor, |&(known, _)| known)
+    }
+
+    /// All actors of both histories in ascending order, with their counters here and there.
+    fn pairs<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (Actor<N>, u64, u64)> + 'a {
+        let (mut left, mut right) = (self.counters.iter().peekable(), other.counters.iter().peekable());
+        core::iter::from_fn(move || {
+            let order = match (left.peek(), right.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return None,
+            };
+            let ours = if order.is_le() { left.next() } else { None };
+            let theirs = if order.is_ge() { right.next() } else { None };
+            let &(actor, _) = ours.or(theirs)?;
+            Some((actor, ours.map_or(0, |&(_, counter)| counter), theirs.map_or(0, |&(_, counter)| counter)))
+        })
     }
 }
 

@@ -118,7 +118,7 @@ mod machine;
 mod quorum;
 
 pub use self::{
-    clock::{Actor, CausalOrder, Dot, VectorClock},
+    clock::{Actor, CausalOrder, ClockError, Dot, VectorClock},
     detector::PeerState,
     group::{
         Group,
