@@ -13,6 +13,7 @@
 //! # Overview
 //!
 //! - [`Id`]: what a node is called. [`Actor`], [`Dot`], [`VectorClock`]: lives of nodes, their events, causal histories.
+//! - [`Versioned`]: a value with all its concurrent writes.
 //! - [`majority`], [`Mode`]: quorum sizes.
 //! - [`Machine`]: what is replicated. [`OpId`] names a write, [`Lsn`] its place.
 //! - [`Group`] with [`Config`] and [`Boot`]: a member. [`Event`], [`WriteError`], [`MessageError`]: what it tells.
@@ -116,6 +117,7 @@ mod group;
 mod id;
 mod machine;
 mod quorum;
+mod versioned;
 
 pub use self::{
     clock::{Actor, CausalOrder, ClockError, Dot, VectorClock},
@@ -131,4 +133,5 @@ pub use self::{
     id::Id,
     machine::{Lsn, Machine, OpId, Undecodable},
     quorum::{Mode, majority},
+    versioned::{UpdateError, Versioned},
 };

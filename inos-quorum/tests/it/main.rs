@@ -11,3 +11,4 @@ mod quorum;
 mod recovery;
 mod sim;
 mod sim_runs;
+mod versioned;
