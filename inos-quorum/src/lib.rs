@@ -99,7 +99,7 @@
 //!
 //! # Features
 //!
-//! None. `no_std` with `alloc`.
+//! - `sim`, off by default: the deterministic simulator, for tests. `no_std` with `alloc` in any case.
 //!
 //! # References
 //!
@@ -117,6 +117,8 @@ mod group;
 mod id;
 mod machine;
 mod quorum;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod versioned;
 
 pub use self::{

@@ -6,6 +6,7 @@ mod clock;
 mod frames;
 mod group;
 mod limits;
+mod linear;
 mod net;
 mod quorum;
 mod recovery;
