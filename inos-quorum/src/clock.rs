@@ -65,8 +65,8 @@ pub enum CausalOrder {
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct VectorClock<N> {
-    /// Ascending by actor, and no counter is 0, so that equal histories are equal lists. A list and not a tree: a group has
-    /// few actors, and a list is copied into memory that is already there.
+    /// Ascending by actor, and no counter is 0, so that equal histories are equal lists. A list and not a tree: a
+    /// group has few actors, and a list is copied into memory that is already there.
     counters: Vec<(Actor<N>, u64)>,
 }
 

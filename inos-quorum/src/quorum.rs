@@ -17,9 +17,9 @@ pub const fn majority(n: usize) -> usize {
 /// What a write waits for, and what an election needs. There is no default: the choice is the integrator's.
 ///
 /// In every mode a committed write is held by every electorate, so no election loses it while fewer voters than
-/// [`write_quorum`](Self::write_quorum) lose their storage. The modes differ in how long a write waits, how many voters
-/// may fail before no primary can be elected, and whether anything is acknowledged before it is committed. Flexible sizes
-/// are those of Howard, Malkhi, Spiegelman, *Flexible Paxos: Quorum intersection revisited*, 2016.
+/// [`write_quorum`](Self::write_quorum) lose their storage. The modes differ in how long a write waits, how many
+/// voters may fail before no primary can be elected, and whether anything is acknowledged before it is committed.
+/// Flexible sizes are those of Howard, Malkhi, Spiegelman, *Flexible Paxos: Quorum intersection revisited*, 2016.
 ///
 /// | five voters | a committed write is held by | a primary is elected by | failures until nobody can be elected |
 /// | --- | --- | --- | --- |

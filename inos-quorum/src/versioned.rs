@@ -9,16 +9,16 @@ use crate::{Actor, Dot, VectorClock};
 /// A value that several clients write without waiting for each other: all values that no other has overwritten, the
 /// *siblings*, and the clock of all writes that were ever taken in.
 ///
-/// A client reads [`values`](Self::values) together with [`context`](Self::context), makes one value of them, and writes
-/// it with that context. The write overwrites exactly what its client had read: a sibling that came later stays beside it,
-/// until somebody who has read both writes again. Replicas exchange whole states by [`sync`](Self::sync), in any order, any
-/// number of times, and end up alike.
+/// A client reads [`values`](Self::values) together with [`context`](Self::context), makes one value of them, and
+/// writes it with that context. The write overwrites exactly what its client had read: a sibling that came later stays
+/// beside it, until somebody who has read both writes again. Replicas exchange whole states by [`sync`](Self::sync),
+/// in any order, any number of times, and end up alike.
 ///
-/// These are dotted version vectors, in the form that keeps one clock for all siblings: Preguiça, Baquero, Almeida, Fonte,
-/// Gonçalves, *Dotted Version Vectors: Logical Clocks for Optimistic Replication*, 2010, and *Efficient Causality Tracking
-/// in Distributed Storage Systems With Dotted Version Vectors*, 2012. The clock has one counter per *server* actor, not per
-/// client, and each sibling the one dot that its own write made. Plain version vectors, one per value, cannot express
-/// what happens when two clients write through one server:
+/// These are dotted version vectors, in the form that keeps one clock for all siblings: Preguiça, Baquero, Almeida,
+/// Fonte, Gonçalves, *Dotted Version Vectors: Logical Clocks for Optimistic Replication*, 2010, and *Efficient
+/// Causality Tracking in Distributed Storage Systems With Dotted Version Vectors*, 2012. The clock has one counter per
+/// *server* actor, not per client, and each sibling the one dot that its own write made. Plain version vectors, one
+/// per value, cannot express what happens when two clients write through one server:
 ///
 /// ```
 /// use inos_quorum::{Actor, CausalOrder, VectorClock, Versioned};
@@ -49,14 +49,14 @@ use crate::{Actor, Dot, VectorClock};
 ///
 /// # What the caller keeps
 ///
-/// - One actor writes to one copy of one value only, and names the copy's whole life: a server whose copy was lost, or restored
-///   from an older backup, goes on as another [`Actor`]. If it went on under its old name, its counters would name two
-///   writes alike and one would silently vanish. [`UpdateError::ContextAhead`] finds out when a client still knows of lost
-///   writes; nothing finds out when nobody does.
-/// - A context is one that was read from this value at some copy, or the merge of several. A forged one overwrites what its
-///   maker never read, and claims counters for ever: take contexts only from those who may write.
-/// - A delete is a write too, of a value that says so (`V = Option<_>`): nothing is pruned here, because a copy that forgot an
-///   overwritten sibling would take it for news from the next copy that has it.
+/// - One actor writes to one copy of one value only, and names the copy's whole life: a server whose copy was lost, or
+///   restored from an older backup, goes on as another [`Actor`]. If it went on under its old name, its counters would
+///   name two writes alike and one would silently vanish. [`UpdateError::ContextAhead`] finds out when a client still
+///   knows of lost writes; nothing finds out when nobody does.
+/// - A context is one that was read from this value at some copy, or the merge of several. A forged one overwrites
+///   what its maker never read, and claims counters for ever: take contexts only from those who may write.
+/// - A delete is a write too, of a value that says so (`V = Option<_>`): nothing is pruned here, because a copy that
+///   forgot an overwritten sibling would take it for news from the next copy that has it.
 ///
 /// Siblings are not bounded: clients who write without reading add one each. Memory is O(siblings + actors).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,9 +71,9 @@ pub struct Versioned<N, V> {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UpdateError<V> {
-    /// The context names writes of the writing actor that this copy, which should have made them all, does not know. Either
-    /// the integrator is at fault: the copy lost its memory and needs a new incarnation. Or the client is, and the context is
-    /// of another value, or forged.
+    /// The context names writes of the writing actor that this copy, which should have made them all, does not know.
+    /// Either the integrator is at fault: the copy lost its memory and needs a new incarnation. Or the client is, and
+    /// the context is of another value, or forged.
     #[error("the context knows {claimed} writes of an actor that has made {known}")]
     ContextAhead {
         /// The last write of the actor that this copy knows.
@@ -83,7 +83,8 @@ pub enum UpdateError<V> {
         /// The value.
         value: V,
     },
-    /// The actor has used up all 2^64 - 1 counters, which only happens when a forged state or context was taken in before.
+    /// The actor has used up all 2^64 - 1 counters, which only happens when a forged state or context was taken in
+    /// before.
     #[error("the actor has no counter left")]
     Spent {
         /// The value.
@@ -98,13 +99,16 @@ impl<N: Copy + Ord, V> Versioned<N, V> {
         Self { clock: VectorClock::new(), siblings: Vec::new() }
     }
 
-    /// Writes `value` at the copy of `actor`, in place of all siblings that `context` covers, and returns the write's name.
+    /// Writes `value` at the copy of `actor`, in place of all siblings that `context` covers, and returns the write's
+    /// name.
     ///
-    /// `context` is what the client had read before it wrote: the empty clock for a blind write, which overwrites nothing. It
-    /// may know writes that have not reached this copy; they count as overwritten when they do. O(siblings + actors).
+    /// `context` is what the client had read before it wrote: the empty clock for a blind write, which overwrites
+    /// nothing. It may know writes that have not reached this copy; they count as overwritten when they do. O(siblings
+    /// + actors).
     ///
-    /// The dot names the write and is no context: a clock that observes it covers all earlier writes of the actor too, which the
-    /// client may never have read. A client who writes again without reading writes with the same context again.
+    /// The dot names the write and is no context: a clock that observes it covers all earlier writes of the actor too,
+    /// which the client may never have read. A client who writes again without reading writes with the same context
+    /// again.
     ///
     /// # Errors
     ///
@@ -124,8 +128,9 @@ impl<N: Copy + Ord, V> Versioned<N, V> {
         Ok(dot)
     }
 
-    /// Takes in all that another copy of the same value knows: the join of both. Commutative, associative and idempotent; a
-    /// sibling stays if the other copy has it too, or has never heard of it. O(siblings x log siblings + actors).
+    /// Takes in all that another copy of the same value knows: the join of both. Commutative, associative and
+    /// idempotent; a sibling stays if the other copy has it too, or has never heard of it. O(siblings x log siblings +
+    /// actors).
     pub fn sync(&mut self, other: &Self)
     where
         V: Clone,
@@ -147,7 +152,8 @@ impl<N: Copy + Ord, V> Versioned<N, V> {
         self.siblings.iter().map(|(dot, value)| (*dot, value))
     }
 
-    /// All writes ever taken in, here or at a copy that was synced with. Whoever reads the values keeps it, and writes with it.
+    /// All writes ever taken in, here or at a copy that was synced with. Whoever reads the values keeps it, and writes
+    /// with it.
     #[must_use]
     pub const fn context(&self) -> &VectorClock<N> {
         &self.clock

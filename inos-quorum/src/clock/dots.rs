@@ -13,33 +13,34 @@ use crate::{
 
 /// How many ranges of missing dots a set keeps apart.
 ///
-/// Holes come from entries that a failover dropped. It drops the end of a log, which leaves one range for each actor that
-/// had written there and writes on; orphans merged out of order split ranges for a while. So 1,024 is room for hundreds of
-/// failovers before the actors are retired, in 32 KiB.
+/// Holes come from entries that a failover dropped. It drops the end of a log, which leaves one range for each actor
+/// that had written there and writes on; orphans merged out of order split ranges for a while. So 1,024 is room for
+/// hundreds of failovers before the actors are retired, in 32 KiB.
 pub(crate) const MAX_HOLES: usize = 1024;
 
 /// No id is shorter than a byte: its length, itself, incarnation, first and last.
 const MIN_HOLE_BYTES: usize = 1 + 1 + 8 + 8 + 8;
 
-/// A set of dots, exact while it has at most [`MAX_HOLES`] ranges of holes: a clock that covers them all, and the dots that
-/// the clock covers although the set does not contain them. (A version vector with exceptions: Malkhi, Terry, *Concise
-/// Version Vectors in WinFS*, 2005.)
+/// A set of dots, exact while it has at most [`MAX_HOLES`] ranges of holes: a clock that covers them all, and the dots
+/// that the clock covers although the set does not contain them. (A version vector with exceptions: Malkhi, Terry,
+/// *Concise Version Vectors in WinFS*, 2005.)
 ///
-/// A clock alone says that an actor's events form a prefix. They do not once a failover dropped the third write of an actor
-/// whose fourth is in the history: if the third then counted as contained, its orphan would be thrown away as known.
+/// A clock alone says that an actor's events form a prefix. They do not once a failover dropped the third write of an
+/// actor whose fourth is in the history: if the third then counted as contained, its orphan would be thrown away as
+/// known.
 ///
-/// **When full**, one range is given up: its dots count as contained from then on, and [`Inserted::GaveUp`] says so. It is
-/// the lowest range of the actor with the most ranges (on a tie, of the lowest such actor): the lowest is that actor's
-/// oldest, the one whose orphans have had the longest time to arrive, and an actor with few holes pays nothing for one with
-/// many. It counts as contained, not as missing, because the other error cannot be kept small: to take dots out again the set
-/// would have to give up that all *other* dots below the clock are contained. An orphan of that range is then taken for
-/// a duplicate and its write is lost, so whoever inserts must report what was given up. The choice is a function of the
-/// set's content: members that inserted the same dots in the same order hold equal sets.
+/// **When full**, one range is given up: its dots count as contained from then on, and [`Inserted::GaveUp`] says so.
+/// It is the lowest range of the actor with the most ranges (on a tie, of the lowest such actor): the lowest is that
+/// actor's oldest, the one whose orphans have had the longest time to arrive, and an actor with few holes pays nothing
+/// for one with many. Joining two ranges into one would instead make the dots between them count as missing, and their
+/// writes could be applied a second time; this way a write is at worst lost: an orphan of that range is then taken for
+/// a duplicate and its write is lost, so whoever inserts must report what was given up. The choice is a function of
+/// the set's content: members that inserted the same dots in the same order hold equal sets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Dots<N> {
     clock: VectorClock<N>,
-    /// First missing dot to last missing counter. Disjoint, not adjacent, and below the clock's counter of the actor, so that
-    /// equal sets are equal maps.
+    /// First missing dot to last missing counter. Disjoint, not adjacent, and below the clock's counter of the actor,
+    /// so that equal sets are equal maps.
     holes: BTreeMap<Dot<N>, u64>,
 }
 
@@ -51,8 +52,8 @@ pub(crate) enum Inserted<N> {
     Known,
     /// The set did not contain the dot and does now.
     New,
-    /// As [`New`](Self::New), but the set was full: all dots of `first.actor` from `first` to the counter `last` count as
-    /// contained from now on, although nobody inserted them.
+    /// As [`New`](Self::New), but the set was full: all dots of `first.actor` from `first` to the counter `last` count
+    /// as contained from now on, although nobody inserted them.
     GaveUp {
         /// The first dot of the range.
         first: Dot<N>,
@@ -72,13 +73,14 @@ impl<N: Copy + Ord> Dots<N> {
         &self.clock
     }
 
-    /// Whether the set contains `dot`; a counter of 0 names no event and is always contained. O(log actors + log holes).
+    /// Whether the set contains `dot`; a counter of 0 names no event and is always contained. O(log actors + log
+    /// holes).
     pub(crate) fn contains(&self, dot: Dot<N>) -> bool {
         self.clock.covers(dot) && self.hole_around(dot).is_none()
     }
 
-    /// Adds `dot` and no other: dots between it and the last one known of its actor become holes. O(log actors + log holes),
-    /// O(holes) when the set is full.
+    /// Adds `dot` and no other: dots between it and the last one known of its actor become holes. O(log actors + log
+    /// holes), O(holes) when the set is full.
     pub(crate) fn insert(&mut self, dot: Dot<N>) -> Inserted<N> {
         let known = self.clock.counter(dot.actor);
         if dot.counter > known {
@@ -96,7 +98,8 @@ impl<N: Copy + Ord> Dots<N> {
         self.give_up_if_full()
     }
 
-    /// Takes out all dots of `actor`, as if they had never been inserted. See [`VectorClock::remove`]. O(log actors + holes).
+    /// Takes out all dots of `actor`, as if they had never been inserted. See [`VectorClock::remove`]. O(log actors +
+    /// holes).
     pub(crate) fn forget(&mut self, actor: Actor<N>) {
         self.clock.remove(actor);
         self.holes.retain(|first, _| first.actor != actor);

@@ -60,9 +60,9 @@ pub enum ClockError {
 impl<N: Id> VectorClock<N> {
     /// The clock as bytes, for messages of the integrator's own: O(actors).
     ///
-    /// A count of four bytes, then per actor, ascending: the length of the node's id in one byte, the id, the incarnation
-    /// and the counter in eight bytes each, all little-endian. A clock has exactly one such form. There is no checksum and
-    /// no proof of origin: what carries the bytes supplies both.
+    /// A count of four bytes, then per actor, ascending: the length of the node's id in one byte, the id, the
+    /// incarnation and the counter in eight bytes each, all little-endian. A clock has exactly one such form. There is
+    /// no checksum and no proof of origin: what carries the bytes supplies both.
     ///
     /// ```
     /// use inos_quorum::{Actor, ClockError, VectorClock};
@@ -81,8 +81,8 @@ impl<N: Id> VectorClock<N> {
         out
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote. O(actors); never panics, and memory is at most a small multiple of
-    /// `bytes`.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. O(actors); never panics, and memory is at most a small multiple
+    /// of `bytes`.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Goal: quorums intersect, for every mode and group size, alone and while one configuration replaces another. Method: all
-//! sizes to 9 and all sets of members; configurations of two different memberships in every overlap.
+//! Goal: quorums intersect, for every mode and group size, alone and while one configuration replaces another. Method:
+//! all sizes to 9 and all sets of members; configurations of two different memberships in every overlap.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -92,7 +92,8 @@ fn joint_quorums_intersect() {
 
 #[test]
 fn without_the_joint_step_old_and_new_electorates_may_miss_each_other() {
-    // So the test above does test something: of {0, 1, 2} and {2, 3, 4}, {0, 1} and {3, 4} would elect one primary each.
+    // So the test above does test something: of {0, 1, 2} and {2, 3, 4}, {0, 1} and {3, 4} would elect one primary
+    // each.
     let elect = |n| Mode::Majority.elect_quorum(n);
     assert!(is_quorum_of(0b00011, &[0b00111], elect) && is_quorum_of(0b11000, &[0b11100], elect));
     assert!(pairs(5).any(|pair| pair == [0b00111, 0b11100]));

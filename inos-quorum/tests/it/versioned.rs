@@ -1,7 +1,7 @@
-//! Goal: a versioned value keeps exactly the writes that nobody who had read them overwrote. Method: random runs of clients
-//! who read, write (also with what they read long ago) and move between copies that sync in any order; beside each copy
-//! the explicit set of the writes it has heard of, each with the set of writes its client had read, without any counter.
-//! Laws of the join over all states of a run. Scenarios by hand.
+//! Goal: a versioned value keeps exactly the writes that nobody who had read them overwrote. Method: random runs of
+//! clients who read, write (also with what they read long ago) and move between copies that sync in any order; beside
+//! each copy the explicit set of the writes it has heard of, each with the set of writes its client had read, without
+//! any counter. Laws of the join over all states of a run. Scenarios by hand.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -180,7 +180,10 @@ proptest! {
     }
 
     #[test]
-    fn copies_that_heard_the_same_are_equal(moves in moves(), order in Just((0..COPIES).collect::<Vec<_>>()).prop_shuffle()) {
+    fn copies_that_heard_the_same_are_equal(
+        moves in moves(),
+        order in Just((0..COPIES).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
         let run = Run::play(&moves);
         let all = |order: &[u8]| {
             let mut sum = Value::new();

@@ -1,6 +1,6 @@
-//! Goal: a set of dots contains what was inserted and nothing else, until it is full, and then says what it gave up. Method:
-//! random insertions beside a plain `BTreeSet` of dots, from which clock, holes and the range to give up are computed
-//! afresh; bytes round trip, and each single damage is refused or gives a set in normal form.
+//! Goal: a set of dots contains what was inserted and nothing else, until it is full, and then says what it gave up.
+//! Method: random insertions beside a plain `BTreeSet` of dots, from which clock, holes and the range to give up are
+//! computed afresh; bytes round trip, and each single damage is refused or gives a set in normal form.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -144,7 +144,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_are_refused_or_in_normal_form(insertions in insertions(), at in any::<prop::sample::Index>(), to: u8) {
+    fn damaged_bytes_are_refused_or_in_normal_form(
+        insertions in insertions(),
+        at in any::<prop::sample::Index>(),
+        to: u8,
+    ) {
         let mut bytes = encoded(&filled(&insertions));
         let at = at.index(bytes.len());
         bytes[at] = to;
