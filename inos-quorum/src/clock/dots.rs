@@ -33,9 +33,9 @@ const MIN_HOLE_BYTES: usize = 1 + 1 + 8 + 8 + 8;
 /// It is the lowest range of the actor with the most ranges (on a tie, of the lowest such actor): the lowest is that
 /// actor's oldest, the one whose orphans have had the longest time to arrive, and an actor with few holes pays nothing
 /// for one with many. Joining two ranges into one would instead make the dots between them count as missing, and their
-/// writes could be applied a second time; this way a write is at worst lost: an orphan of that range is then taken for
-/// a duplicate and its write is lost, so whoever inserts must report what was given up. The choice is a function of
-/// the set's content: members that inserted the same dots in the same order hold equal sets.
+/// writes could be applied a second time; this way an orphan of the range is taken for a duplicate and its write is
+/// lost, so whoever inserts must report what was given up. The choice is a function of the set's content: members that
+/// inserted the same dots in the same order hold equal sets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Dots<N> {
     clock: VectorClock<N>,
