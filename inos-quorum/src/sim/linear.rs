@@ -59,7 +59,8 @@ pub enum Verdict {
 ///
 /// The algorithm is that of Wing and Gong (1993) with the memory of Lowe (2017): a set of operations that took effect
 /// together with the state they led to is not tried twice. The worst case is exponential in the number of operations that
-/// overlap; `max_steps` bounds the steps tried, and so time and memory.
+/// overlap; `max_steps` bounds the steps tried, and so time and memory. Operations of which nobody knows are tried in the
+/// order of the slice: a caller who can guess when they took effect puts them in that order.
 ///
 /// ```
 /// use inos_quorum::sim::linear::{Model, Operation, Verdict, check};
@@ -97,9 +98,15 @@ pub enum Verdict {
 #[must_use]
 pub fn check<M: Model>(history: &[Operation<M::Input, M::Output>], max_steps: usize) -> Verdict {
     let unknown = history.iter().filter(|operation| operation.returned.is_none()).count();
-    let mut steps_left = max_steps;
+    let mut steps_left = max_steps.min(200 * history.len());
+    // When the caller's guess is good, one look is enough.
+    match Search::<M>::new(history, unknown).run(&mut steps_left) {
+        Verdict::Undecided => {}
+        verdict => return verdict,
+    }
+    steps_left = max_steps;
     // Operations of which nobody knows could be anywhere, in any order. Few of them in a row explain most histories, so
-    // that is tried first; only the last round, which allows all, may say that there is no order.
+    // that is tried next; only the last round, which allows all, may say that there is no order.
     let mut row = 1.min(unknown);
     loop {
         match Search::<M>::new(history, row).run(&mut steps_left) {
@@ -125,11 +132,13 @@ enum Event {
     Return(usize),
 }
 
-/// Which operations are being tried.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Among {
-    Known,
-    Unknown,
+/// What is tried next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// The operation called at this place of the list, if it returned.
+    Known(usize),
+    /// This one of those that never returned, if it was called before that place.
+    Unknown { at: usize, before: usize },
 }
 
 struct Search<'a, M: Model> {
@@ -138,6 +147,8 @@ struct Search<'a, M: Model> {
     places: Vec<Place>,
     call_at: Vec<usize>,
     return_at: Vec<Option<usize>>,
+    /// Operations that never returned.
+    unknown: Vec<usize>,
     /// Operations that have returned and no place in the order yet.
     due: usize,
     taken: Vec<u64>,
@@ -186,6 +197,7 @@ impl<'a, M: Model> Search<'a, M> {
             history,
             places,
             due: return_at.iter().flatten().count(),
+            unknown: (0..history.len()).filter(|&index| return_at[index].is_none()).collect(),
             call_at,
             return_at,
             taken: vec![0; history.len().div_ceil(64)],
@@ -199,45 +211,74 @@ impl<'a, M: Model> Search<'a, M> {
 
     fn run(mut self, steps_left: &mut usize) -> Verdict {
         let mut longest: (Vec<usize>, usize) = (Vec::new(), 0);
-        let mut place = self.places[FRONT].next;
-        // At each step those that returned are tried first, then those of which nobody knows.
-        let mut among = Among::Known;
+        // At each step those that returned are tried first, in the order of their calls, then those that did not.
+        let mut next = Next::Known(self.places[FRONT].next);
         while self.due > 0 {
-            match self.places[place].event {
-                Event::Call(index) if self.among(index) == among => {
-                    let Some(left) = steps_left.checked_sub(1) else { return Verdict::Undecided };
-                    *steps_left = left;
-                    if self.take(index) {
-                        (place, among) = (self.places[FRONT].next, Among::Known);
-                    } else {
-                        place = self.places[place].next;
+            let index = match next {
+                Next::Known(place) => match self.places[place].event {
+                    Event::Call(index) => {
+                        next = Next::Known(self.places[place].next);
+                        if self.return_at[index].is_none() {
+                            continue;
+                        }
+                        index
                     }
-                }
-                Event::Call(_) => place = self.places[place].next,
-                Event::Return(_) | Event::End if among == Among::Known && self.row < self.max_row => {
-                    (place, among) = (self.places[FRONT].next, Among::Unknown);
-                }
-                // The back end is not reached while a return is before it.
-                Event::Return(_) | Event::End => {
-                    // Nothing that could have come before this answer explains it: the last choice was wrong.
-                    if let Event::Return(index) = self.places[place].event
-                        && self.order.len() >= longest.0.len()
-                    {
-                        longest = (self.order.iter().map(|&(index, ..)| index).collect(), index);
+                    // The back end is not reached while a return is before it.
+                    Event::Return(_) | Event::End => {
+                        next = Next::Unknown { at: 0, before: place };
+                        continue;
                     }
-                    let Some(index) = self.give_back() else {
-                        let (longest, stuck) = longest;
-                        return Verdict::Violated { longest, stuck };
-                    };
-                    (place, among) = (self.places[self.call_at[index]].next, self.among(index));
-                }
+                },
+                Next::Unknown { at, before } => match self.unknown.get(at) {
+                    Some(&index) if self.row < self.max_row => {
+                        next = Next::Unknown { at: at + 1, before };
+                        // A later place is a later time.
+                        if self.is_taken(index) || self.call_at[index] > before {
+                            continue;
+                        }
+                        index
+                    }
+                    _ => {
+                        // Nothing that could have come before this answer explains it: the last choice was wrong.
+                        if let Event::Return(index) = self.places[before].event
+                            && self.order.len() >= longest.0.len()
+                        {
+                            longest = (self.order.iter().map(|&(index, ..)| index).collect(), index);
+                        }
+                        let Some(index) = self.give_back() else {
+                            let (longest, stuck) = longest;
+                            return Verdict::Violated { longest, stuck };
+                        };
+                        next = self.after(index);
+                        continue;
+                    }
+                },
+            };
+            let Some(left) = steps_left.checked_sub(1) else { return Verdict::Undecided };
+            *steps_left = left;
+            if self.take(index) {
+                next = Next::Known(self.places[FRONT].next);
             }
         }
         Verdict::Linearizable { order: self.order.into_iter().map(|(index, ..)| index).collect() }
     }
 
-    fn among(&self, index: usize) -> Among {
-        if self.return_at[index].is_some() { Among::Known } else { Among::Unknown }
+    /// What is tried after `index`, which was given back.
+    fn after(&self, index: usize) -> Next {
+        match self.unknown.binary_search(&index) {
+            Err(_) => Next::Known(self.places[self.call_at[index]].next),
+            Ok(at) => {
+                let mut before = self.places[FRONT].next;
+                while let Event::Call(_) = self.places[before].event {
+                    before = self.places[before].next;
+                }
+                Next::Unknown { at: at + 1, before }
+            }
+        }
+    }
+
+    fn is_taken(&self, index: usize) -> bool {
+        self.taken[index / 64] >> (index % 64) & 1 == 1
     }
 
     /// Lets the operation be the next one; false when its answer contradicts, or when that has been tried.
