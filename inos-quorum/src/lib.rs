@@ -17,6 +17,7 @@
 //! - [`majority`], [`Mode`]: quorum sizes.
 //! - [`Machine`]: what is replicated. [`OpId`] names a write, [`Lsn`] its place.
 //! - [`Group`] with [`Config`] and [`Boot`]: a member. [`Event`], [`WriteError`], [`MessageError`]: what it tells.
+//! - [`Detector`] with [`DetectorConfig`]: which nodes are silent, for all groups. `docs/detector.md` has the protocol.
 //!
 //! # The loop
 //!
@@ -123,7 +124,10 @@ mod versioned;
 
 pub use self::{
     clock::{Actor, CausalOrder, ClockError, Dot, VectorClock},
-    detector::PeerState,
+    detector::{
+        Detector, DetectorConfig, DetectorConfigError, DetectorCounters, DetectorEvent, HeartbeatError, PeerState,
+        Thresholds, WatchError,
+    },
     group::{
         Group,
         config::{Boot, Config, ConfigError, GroupId, MAX_VOTERS, Storage},

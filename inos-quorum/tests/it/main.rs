@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod clock;
+mod detector;
 mod frames;
 mod group;
 mod limits;
