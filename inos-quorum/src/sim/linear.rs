@@ -1,6 +1,7 @@
 //! Whether a history of operations could have happened one after the other.
 
 use alloc::{collections::BTreeSet, vec, vec::Vec};
+use core::iter;
 
 /// What the operations act on, one at a time.
 ///
@@ -19,6 +20,13 @@ pub trait Model {
 
     /// What `input` does to `state`, and what it answers.
     fn step(state: &Self::State, input: &Self::Input) -> (Self::State, Self::Output);
+
+    /// Whether `input` changes no state whatever. Such an operation is never tried in two places: as soon as its answer is
+    /// right, it may as well be now. False by default, which costs time only.
+    fn is_read(input: &Self::Input) -> bool {
+        let _ = input;
+        false
+    }
 }
 
 /// One operation of a history, as its caller saw it.
@@ -98,7 +106,7 @@ pub enum Verdict {
 #[must_use]
 pub fn check<M: Model>(history: &[Operation<M::Input, M::Output>], max_steps: usize) -> Verdict {
     let unknown = history.iter().filter(|operation| operation.returned.is_none()).count();
-    let mut steps_left = max_steps.min(200 * history.len());
+    let mut steps_left = max_steps.min(50 * history.len());
     // When the caller's guess is good, one look is enough.
     match Search::<M>::new(history, unknown).run(&mut steps_left) {
         Verdict::Undecided => {}
@@ -135,6 +143,8 @@ enum Event {
 /// What is tried next.
 #[derive(Clone, Copy)]
 enum Next {
+    /// The operation called at this place of the list, if it returned and is a read.
+    Read(usize),
     /// The operation called at this place of the list, if it returned.
     Known(usize),
     /// This one of those that never returned, if it was called before that place.
@@ -211,14 +221,27 @@ impl<'a, M: Model> Search<'a, M> {
 
     fn run(mut self, steps_left: &mut usize) -> Verdict {
         let mut longest: (Vec<usize>, usize) = (Vec::new(), 0);
-        // At each step those that returned are tried first, in the order of their calls, then those that did not.
-        let mut next = Next::Known(self.places[FRONT].next);
+        // At each step reads are tried first, then others that returned, in the order of their calls, then the rest.
+        let mut next = Next::Read(self.places[FRONT].next);
         while self.due > 0 {
             let index = match next {
+                Next::Read(place) => match self.places[place].event {
+                    Event::Call(index) => {
+                        next = Next::Read(self.places[place].next);
+                        if self.return_at[index].is_none() || !M::is_read(&self.history[index].input) {
+                            continue;
+                        }
+                        index
+                    }
+                    Event::Return(_) | Event::End => {
+                        next = Next::Known(self.places[FRONT].next);
+                        continue;
+                    }
+                },
                 Next::Known(place) => match self.places[place].event {
                     Event::Call(index) => {
                         next = Next::Known(self.places[place].next);
-                        if self.return_at[index].is_none() {
+                        if self.return_at[index].is_none() || M::is_read(&self.history[index].input) {
                             continue;
                         }
                         index
@@ -245,7 +268,11 @@ impl<'a, M: Model> Search<'a, M> {
                         {
                             longest = (self.order.iter().map(|&(index, ..)| index).collect(), index);
                         }
-                        let Some(index) = self.give_back() else {
+                        // To have taken a read was not wrong.
+                        let history = self.history;
+                        let changes = |&index: &usize| !M::is_read(&history[index].input);
+                        let choice = iter::from_fn(|| self.give_back()).find(changes);
+                        let Some(index) = choice else {
                             let (longest, stuck) = longest;
                             return Verdict::Violated { longest, stuck };
                         };
@@ -257,7 +284,7 @@ impl<'a, M: Model> Search<'a, M> {
             let Some(left) = steps_left.checked_sub(1) else { return Verdict::Undecided };
             *steps_left = left;
             if self.take(index) {
-                next = Next::Known(self.places[FRONT].next);
+                next = Next::Read(self.places[FRONT].next);
             }
         }
         Verdict::Linearizable { order: self.order.into_iter().map(|(index, ..)| index).collect() }

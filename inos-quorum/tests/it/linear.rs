@@ -41,6 +41,10 @@ impl Model for Register {
             Ask::Swap { .. } => (*state, 0),
         }
     }
+
+    fn is_read(input: &Ask) -> bool {
+        matches!(input, Ask::Read)
+    }
 }
 
 type History = Vec<Operation<Ask, u8>>;
@@ -199,6 +203,10 @@ impl Model for List {
         let Some(value) = input else { return ((len, hash), (len, hash)) };
         let after = (len + 1, (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
         (after, after)
+    }
+
+    fn is_read(input: &Option<u64>) -> bool {
+        input.is_none()
     }
 }
 
