@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, ConfigError, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Read, Role, Stage, Storage,
-    Undecodable, WriteError, majority,
+    Actor, Boot, Config, ConfigError, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Policy, Read, Role, Stage,
+    Storage, Undecodable, WriteError, majority,
 };
 
 use crate::geography::{Site, round_trip};
@@ -40,7 +40,9 @@ pub struct Put {
 impl Machine for Records {
     type Delta = Put;
     /// Bytes of the record that was replaced, if there was one.
-    type Output = Option<usize>;
+    type Output = Option<u64>;
+    /// Members of a safe mode drop no write that somebody may have been told of.
+    const POLICY: Policy = Policy::Reject;
 
     fn encode(delta: &Put, out: &mut Vec<u8>) {
         out.extend_from_slice(&delta.resource.to_le_bytes());
@@ -52,8 +54,42 @@ impl Machine for Records {
         Ok(Put { resource: u64::from_le_bytes(*resource), record: record.to_vec() })
     }
 
-    fn apply(&mut self, _: Lsn, delta: &Put) -> Option<usize> {
-        self.newest.insert(delta.resource, delta.record.clone()).map(|old| old.len())
+    fn encode_output(output: &Option<u64>, out: &mut Vec<u8>) {
+        if let Some(bytes) = output {
+            out.extend_from_slice(&bytes.to_le_bytes());
+        }
+    }
+
+    fn decode_output(bytes: &[u8]) -> Result<Option<u64>, Undecodable> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        bytes.try_into().map(|bytes| Some(u64::from_le_bytes(bytes))).map_err(|_| Undecodable)
+    }
+
+    fn apply(&mut self, _: Lsn, delta: &Put) -> Option<u64> {
+        self.newest.insert(delta.resource, delta.record.clone()).map(|old| old.len() as u64)
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        for (resource, record) in &self.newest {
+            out.extend_from_slice(&resource.to_le_bytes());
+            out.extend_from_slice(&(record.len() as u64).to_le_bytes());
+            out.extend_from_slice(record);
+        }
+    }
+
+    fn restore(mut bytes: &[u8]) -> Result<Self, Undecodable> {
+        let mut newest = BTreeMap::new();
+        while !bytes.is_empty() {
+            let (resource, rest) = bytes.split_first_chunk().ok_or(Undecodable)?;
+            let (len, rest) = rest.split_first_chunk().ok_or(Undecodable)?;
+            let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| Undecodable)?;
+            let (record, rest) = rest.split_at_checked(len).ok_or(Undecodable)?;
+            newest.insert(u64::from_le_bytes(*resource), record.to_vec());
+            bytes = rest;
+        }
+        Ok(Self { newest })
     }
 }
 
@@ -251,7 +287,7 @@ impl Council {
     pub fn copies(&self, resource: u64) -> impl Iterator<Item = &[u8]> {
         let mut living: Vec<&Member> = self.members.values().filter(|member| member.alive).collect();
         living.sort_by_key(|member| !member.primary);
-        living.into_iter().filter_map(move |member| member.group.read(Read::Local).0.get(resource))
+        living.into_iter().filter_map(move |member| member.group.read(Read::Local).ok()?.0.get(resource))
     }
 
     /// Delivers the next frame or fires the next timer, if it is due by `until`.

@@ -9,7 +9,7 @@ use core::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use inos_quorum::{
-    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Role, Stage, Storage, Undecodable,
+    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Policy, Role, Stage, Storage, Undecodable,
 };
 
 const MEMBERS: u64 = 5;
@@ -22,6 +22,7 @@ struct Sum(u64);
 impl Machine for Sum {
     type Delta = [u8; DELTA_BYTES];
     type Output = u64;
+    const POLICY: Policy = Policy::Reject;
 
     fn encode(delta: &Self::Delta, out: &mut Vec<u8>) {
         out.extend_from_slice(delta);
@@ -34,6 +35,22 @@ impl Machine for Sum {
     fn apply(&mut self, _: Lsn, delta: &Self::Delta) -> u64 {
         self.0 += u64::from(delta[0]);
         self.0
+    }
+
+    fn encode_output(output: &u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&output.to_le_bytes());
+    }
+
+    fn decode_output(bytes: &[u8]) -> Result<u64, Undecodable> {
+        bytes.try_into().map(u64::from_le_bytes).map_err(|_| Undecodable)
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        Self::decode_output(bytes).map(Self)
     }
 }
 
@@ -48,12 +65,7 @@ struct Cluster {
 impl Cluster {
     /// A group that has elected.
     fn new() -> (Self, usize) {
-        let config = Config {
-            storage: Storage::Volatile,
-            max_log_entries: u64::MAX,
-            max_log_bytes: u64::MAX,
-            ..Config::new(GroupId(1), Mode::Majority)
-        };
+        let config = Config { storage: Storage::Volatile, ..Config::new(GroupId(1), Mode::Majority) };
         let start = |node| {
             let boot = Boot::Genesis((0..MEMBERS).collect());
             Group::new(config.clone(), Actor { node, incarnation: 1 }, 1, boot).expect("a sound configuration")

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::Id;
+use crate::{Actor, Id, Lsn};
 
 /// Length of the trailing checksum.
 pub(crate) const CHECKSUM_BYTES: usize = 8;
@@ -34,6 +34,20 @@ impl<'a> Reader<'a> {
         self.take(16)?.try_into().ok().map(u128::from_le_bytes)
     }
 
+    pub(crate) fn lsn(&mut self) -> Option<Lsn> {
+        Some(Lsn { epoch: self.u64()?, sequence: self.u64()? })
+    }
+
+    pub(crate) fn actor<N: Id>(&mut self) -> Option<Actor<N>> {
+        let node = self.id_bytes().and_then(N::read_id)?;
+        Some(Actor { node, incarnation: self.u64()? })
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.0)
+    }
+
     /// A length of one byte, then as many bytes.
     pub(crate) fn id_bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.u8()?;
@@ -43,6 +57,12 @@ impl<'a> Reader<'a> {
     /// A length of four bytes, then as many bytes.
     pub(crate) fn long_bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()?;
+        self.take(usize::try_from(len).ok()?)
+    }
+
+    /// A length of eight bytes, then as many bytes.
+    pub(crate) fn huge_bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.u64()?;
         self.take(usize::try_from(len).ok()?)
     }
 
@@ -61,6 +81,29 @@ pub(crate) trait Put {
         let len = id.write_id(&mut bytes).min(64);
         self.put(&[u8::try_from(len).unwrap_or(64)]);
         self.put(&bytes[..len]);
+    }
+
+    fn put_u32(&mut self, value: u32) {
+        self.put(&value.to_le_bytes());
+    }
+
+    fn put_u64(&mut self, value: u64) {
+        self.put(&value.to_le_bytes());
+    }
+
+    fn put_lsn(&mut self, lsn: Lsn) {
+        self.put_u64(lsn.epoch);
+        self.put_u64(lsn.sequence);
+    }
+
+    fn put_actor<N: Id>(&mut self, actor: &Actor<N>) {
+        self.put_id(&actor.node);
+        self.put_u64(actor.incarnation);
+    }
+
+    /// A count as four bytes.
+    fn put_count(&mut self, count: usize) {
+        self.put_u32(u32::try_from(count).expect("counts are bounded by the configuration"));
     }
 }
 

@@ -1,110 +1,204 @@
 //! One member of a replica group.
 
+mod change;
 pub(crate) mod client;
 pub(crate) mod config;
 mod disk;
 mod election;
+mod entry;
 pub(crate) mod event;
+mod fast;
+mod generation;
 mod log;
+pub(crate) mod membership;
+mod orphan;
+mod orphans;
+mod parcel;
 mod peer;
+mod quiet;
 mod replicate;
 mod session;
+mod state;
 mod wire;
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::{
-    client::PendingRead,
-    disk::{Disk, HardState, Header, Recovered, recover},
-    log::{Body, Entry, Log},
-    peer::{Ask, Peer},
-    session::Sessions,
+    client::{Doubt, Pending, PendingRead},
+    disk::{Disk, HardState, Recovered, Source, recover},
+    log::{Log, len},
+    orphans::Orphans,
+    parcel::Incoming,
+    peer::{Ask, Peer, Standing},
+    state::State,
     wire::{Envelope, Message},
 };
 use crate::{
-    Actor, Boot, Config, ConfigError, Counters, Event, EventOf, Id, Lsn, MAX_VOTERS, Machine, MessageError, OpId,
-    PersistToken, Role, Storage, bytes::Put,
+    Actor, Boot, Config, ConfigError, Configuration, Counters, Dot, Event, EventOf, Generation, Id, Lsn, MAX_VOTERS,
+    Machine, MessageError, Mode, OpId, PersistToken, Role, Storage,
+    bytes::{Put, Reader},
 };
 
 /// How far ahead of its own a member believes an epoch: 2^32 elections take 30 years at five a second.
 const MAX_EPOCH_JUMP: u64 = 1 << 32;
 /// Later times count as this one, so that adding a timer never overflows.
 const LAST_TIME: Duration = Duration::from_secs(u64::MAX / 2);
+/// Nodes that are heard although they are no members.
+const MAX_CONTACTS: usize = 64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum State {
-    Follower,
-    PreCandidate,
-    Candidate,
-    Primary,
-}
-
-/// When the member refuses votes because of its own start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Start {
-    /// No input yet; a fresh group has no past that a vote could betray.
-    FreshWaiting,
-    /// No input yet; the member may have promised a primary its silence just before it stopped.
-    RecoveredWaiting,
+    /// Has not been told the time yet. A recovered member may have promised things a moment ago.
+    Waiting {
+        recovered: bool,
+    },
     Running {
         no_votes_until: Duration,
     },
 }
 
-/// One member of a replica group: bytes and time in, bytes and events out.
+/// What the member is at, in its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Office {
+    Follower,
+    PreCandidate,
+    Candidate,
+    Primary,
+    /// A later generation exists, or another one of the same number: acknowledges nothing any more.
+    Superseded,
+}
+
+/// What only a primary needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Lead<N> {
+    /// Number of the last request for an answer, echoed by the members: whoever echoes it was a follower after it.
+    round: u64,
+    /// When the rounds that are not confirmed yet were opened.
+    rounds: VecDeque<(u64, Duration)>,
+    /// A majority has echoed this round.
+    confirmed: u64,
+    /// After a gap: nothing is answered from the lease, or as `Fast`, until a round beyond this is confirmed.
+    fenced: u64,
+    lease_until: Duration,
+    /// A transfer was begun: somebody may be elected in spite of the lease.
+    lease_barred: bool,
+    /// The first entry of the epoch.
+    start: u64,
+    /// The writes in the log that are not committed, ascending.
+    in_flight: Vec<(OpId, u64)>,
+    orphans_in_flight: Vec<(Dot<N>, OpId)>,
+    /// The uncommitted entries of this epoch and when they were appended.
+    ages: VecDeque<(u64, Duration)>,
+    /// Fast receipts were given up to here.
+    fast_to: u64,
+    /// Who is to take over, and until when that is waited for.
+    transfer: Option<(Actor<N>, Duration)>,
+    /// This member takes itself out of the group.
+    leaving: bool,
+    /// The followers were told to stop waiting for heartbeats.
+    quiet: bool,
+    /// The first round that says so.
+    quiet_since: u64,
+    told_need: Option<(usize, Vec<Actor<N>>)>,
+}
+
+impl<N> Lead<N> {
+    const fn new() -> Self {
+        Self {
+            round: 0,
+            rounds: VecDeque::new(),
+            confirmed: 0,
+            fenced: 0,
+            lease_until: Duration::ZERO,
+            lease_barred: false,
+            start: 0,
+            in_flight: Vec::new(),
+            orphans_in_flight: Vec::new(),
+            ages: VecDeque::new(),
+            fast_to: 0,
+            transfer: None,
+            leaving: false,
+            quiet: false,
+            quiet_since: 0,
+            told_need: None,
+        }
+    }
+}
+
+/// One member of a replica group: bytes and time in, bytes and events out. See the crate's overview for the loop.
 ///
 /// `now` is the time since an epoch the caller chooses; a value below an earlier one counts as that one. After every
 /// input, drain [`poll_persist`](Self::poll_persist), [`poll_transmit`](Self::poll_transmit) and
-/// [`poll_event`](Self::poll_event) until `None`, in this order, then wait for the next input or for
-/// [`poll_timeout`](Self::poll_timeout). The crate's documentation shows the loop.
-///
-/// Equal members are equal in all future behaviour, which is what a model checker needs.
+/// [`poll_event`](Self::poll_event) until `None`, then wait for the next input or for
+/// [`poll_timeout`](Self::poll_timeout).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Group<N, M: Machine> {
     config: Config,
     envelope: Envelope<N>,
-    /// Sorted; this member included.
-    voters: Vec<N>,
     rng: Rng,
     now: Duration,
     start: Start,
+    office: Office,
 
-    state: State,
     hard: HardState<N>,
     disk: Disk,
-    log: Log<M::Delta>,
+    log: Log<N>,
     commit: u64,
-    applied: Lsn,
-    machine: M,
-    sessions: Sessions<M::Output>,
+    /// What is committed and applied.
+    state: State<N, M>,
+    /// In [`Mode::Fast`]: the whole log applied.
+    tip: Option<State<N, M>>,
+    /// The configurations in the log that are not applied yet. The last one rules.
+    changes: VecDeque<(u64, Configuration<N>)>,
+    orphans: Orphans<N>,
+    /// The greatest counter of the dots of this life.
+    counter: u64,
+    /// Empty between calls.
+    scratch: Vec<u8>,
 
-    primary: Option<N>,
-    /// When the primary of this epoch was last heard.
+    primary: Option<Actor<N>>,
     heard_primary_at: Option<Duration>,
     election_at: Duration,
-    /// Next repetition: of vote requests for a candidate, of heartbeats for a primary.
+    /// Requests of a candidate or heartbeats of a primary.
     repeat_at: Duration,
-    /// As follower: entries up to here agree with the primary of this epoch.
+    /// Up to here the log is that of the primary of this epoch.
     verified: u64,
-    /// As follower: the last round of this epoch's primary.
+    /// The last round of the primary of this epoch.
     round_seen: u64,
+    /// By epoch: the greatest entry known to have been acknowledged `Fast` and not yet seen committed or lost.
+    fast_known: Vec<Lsn>,
+    /// By epoch: of what was acknowledged `Fast`, how much was reported as lost.
+    fast_told: Vec<Lsn>,
+    /// As candidate: until when it waits for a member that has what it misses.
+    grace_until: Duration,
+    /// Since it last heard a primary: asked for votes in vain; let a longer log go first.
+    canvass_failed: bool,
+    stepped_aside: bool,
+    /// The primary of this epoch said that it will be silent.
+    quiet: bool,
 
     peers: Vec<Peer<N>>,
-    /// As primary: numbers the broadcasts, to tell what an answer came after.
-    round: u64,
-    /// As primary: the first entry of the epoch.
-    epoch_start: u64,
-    /// As primary: the writes in the log that are not yet committed.
-    in_flight: BTreeMap<OpId, u64>,
-    /// As primary: the entries whose writers wait here.
-    pending: BTreeMap<u64, OpId>,
+    /// Whose frames are heard although they are no members.
+    introduced: VecDeque<N>,
+    incoming: Option<Incoming<N>>,
+    /// The state that is being sent to stragglers.
+    snapshot: Option<(Lsn, Vec<u8>)>,
+    lead: Lead<N>,
+    /// Where its history leaves that of the older generation, as its heir.
+    heirs_from: Lsn,
+    /// Superseded: what the heir lacks has been put aside.
+    parted: bool,
+
+    /// Writes of the present epoch that wait here, ascending.
+    pending: VecDeque<Pending>,
     write_deadlines: VecDeque<(Duration, u64)>,
+    /// In [`Mode::Fast`], of writes that wait: sequence, place and output in the uncommitted state, ascending.
+    early: VecDeque<(u64, Lsn, M::Output)>,
+    /// Writes of former epochs whose outcome is awaited.
+    doubts: Vec<Doubt>,
     reads: VecDeque<PendingRead>,
     next_read: u64,
 
@@ -124,81 +218,173 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// [`ConfigError`] says what does not fit; nothing is handed out then.
     pub fn new(config: Config, me: Actor<N>, seed: u64, boot: Boot<N>) -> Result<Self, ConfigError> {
         config.check()?;
-        let (start, recovered) = match boot {
-            Boot::Genesis(voters) => {
-                let hard = HardState { epoch: 0, voted_for: None };
-                (Start::FreshWaiting, Recovered { disk: Disk::new(), voters, hard, entries: Vec::new() })
+        let mut own_name = Vec::new();
+        own_name.put_actor(&me);
+        let fresh = HardState { epoch: 0, vote: None, generation: Generation::default() };
+        let rng = Rng(seed ^ xxh3_64(&own_name));
+        let blank =
+            State::new(Configuration { number: 0, voters: Vec::new(), outgoing: Vec::new(), learners: Vec::new() });
+        let mut group = match boot {
+            Boot::Genesis(founders) => {
+                let configuration = founding(&founders)?;
+                let seat = Actor { node: me.node, incarnation: 0 };
+                if !configuration.is_voter(seat) {
+                    return Err(ConfigError::NotMember);
+                }
+                Self::assemble(config, me, seat, rng, fresh, Disk::new(), State::new(configuration))
+            }
+            Boot::Join(_) if me.incarnation == 0 => return Err(ConfigError::NotMember),
+            Boot::Join(contacts) => {
+                let mut group = Self::assemble(config, me, me, rng, fresh, Disk::new(), blank);
+                contacts.into_iter().for_each(|contact| group.introduce(contact));
+                group
             }
             Boot::Recover(_) if config.storage == Storage::Volatile => return Err(ConfigError::VolatileRecovery),
-            Boot::Recover(records) => (Start::RecoveredWaiting, recover(config.group, me.node, &records)?),
+            Boot::Recover(records) => {
+                let found = recover(config.group, me.node, &records)?;
+                Self::recovered(config, me, rng, found)?
+            }
         };
-        let Recovered { disk, mut voters, hard, entries } = recovered;
-        let given = voters.len();
-        voters.sort_unstable();
-        voters.dedup();
-        if voters.len() != given || !(1..=MAX_VOTERS).contains(&given) {
-            return Err(ConfigError::Voters { given, distinct: voters.len() });
+        if config_is_fast(&group.config) {
+            group.rebuild_tip();
         }
-        if !voters.contains(&me.node) {
-            return Err(ConfigError::NotVoter);
-        }
-        let mut names = Vec::new();
-        voters.iter().for_each(|voter| names.put_id(voter));
-        let mut own_name = Vec::new();
-        own_name.put_id(&me.node);
-        own_name.put(&me.incarnation.to_le_bytes());
-        let envelope = Envelope { group: config.group, voters_hash: xxh3_64(&names), me, max_frame: config.max_frame };
-        let mut group = Self {
+        group.seat_peers();
+        Ok(group)
+    }
+
+    fn assemble(
+        config: Config,
+        me: Actor<N>,
+        seat: Actor<N>,
+        rng: Rng,
+        hard: HardState<N>,
+        disk: Disk,
+        state: State<N, M>,
+    ) -> Self {
+        let envelope =
+            Envelope { group: config.group, me, seat, generation: hard.generation, max_frame: config.max_frame };
+        Self {
             envelope,
-            rng: Rng(seed ^ xxh3_64(&own_name)),
+            rng,
             now: Duration::ZERO,
-            start,
-            state: State::Follower,
+            start: Start::Waiting { recovered: false },
+            office: Office::Follower,
             hard,
             disk,
-            log: Log::new(),
-            commit: 0,
-            applied: Lsn::default(),
-            machine: M::default(),
-            sessions: Sessions::new(),
+            log: Log::new(state.applied),
+            commit: state.applied.sequence,
+            state,
+            tip: None,
+            changes: VecDeque::new(),
+            orphans: Orphans::new(),
+            counter: 0,
             primary: None,
             heard_primary_at: None,
             election_at: Duration::ZERO,
             repeat_at: Duration::ZERO,
             verified: 0,
             round_seen: 0,
-            peers: voters.iter().filter(|&&voter| voter != me.node).map(|&voter| Peer::new(voter)).collect(),
-            voters,
-            round: 0,
-            epoch_start: 0,
-            in_flight: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            fast_known: Vec::new(),
+            fast_told: Vec::new(),
+            scratch: Vec::new(),
+            grace_until: Duration::ZERO,
+            canvass_failed: false,
+            stepped_aside: false,
+            quiet: false,
+            peers: Vec::new(),
+            introduced: VecDeque::new(),
+            incoming: None,
+            snapshot: None,
+            lead: Lead::new(),
+            heirs_from: Lsn::default(),
+            parted: false,
+            pending: VecDeque::new(),
             write_deadlines: VecDeque::new(),
+            early: VecDeque::new(),
+            doubts: Vec::new(),
             reads: VecDeque::new(),
             next_read: 0,
             events: VecDeque::new(),
             counters: Counters::default(),
             config,
-        };
-        group.refill(entries)?;
+        }
+    }
+
+    fn recovered(config: Config, me: Actor<N>, rng: Rng, found: Recovered<N>) -> Result<Self, ConfigError> {
+        let state = State::decode(&found.state).filter(|state: &State<N, M>| state.applied == found.base);
+        let state = state.ok_or(ConfigError::State)?;
+        let mut group = Self::assemble(config, me, found.seat, rng, found.hard, found.disk, state);
+        group.start = Start::Waiting { recovered: true };
+        let (max, max_bytes) = (group.config.max_orphans, len(group.config.max_reassembly));
+        for kept in found.orphans {
+            group.orphans.keep(kept.dot, kept.payload, max, max_bytes);
+        }
+        let mut reader = Reader(&found.entries);
+        let (mut after, mut floor) = (found.base.sequence, found.base.epoch);
+        while !reader.0.is_empty() {
+            let entry = group.read_entry(&mut reader, after + 1, floor);
+            let entry = entry.map_err(|_| ConfigError::Delta { sequence: after + 1 })?;
+            (after, floor) = (after + 1, entry.raw.epoch);
+            group.push_entry(&entry);
+        }
+        if group.is_of_an_older_generation() {
+            group.office = Office::Superseded;
+        } else {
+            group.settle_orphans();
+        }
         Ok(group)
     }
 
-    /// Puts recovered entries back into the log.
-    fn refill(&mut self, entries: Vec<Entry>) -> Result<(), ConfigError> {
-        for (index, entry) in entries.into_iter().enumerate() {
-            let delta = match &entry.body {
-                Body::EpochStart => None,
-                Body::Write { delta, .. } if delta.len() > self.max_delta_bytes() => {
-                    return Err(ConfigError::FrameLimit { max_frame: self.config.max_frame });
-                }
-                Body::Write { delta, .. } => {
-                    Some(M::decode(delta).map_err(|_| ConfigError::Delta { sequence: sequence(index + 1) })?)
-                }
-            };
-            self.log.push(entry, delta);
+    /// The configuration that rules: the last one in the log.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration<N> {
+        self.changes.back().map_or(&self.state.configuration, |(_, configuration)| configuration)
+    }
+
+    /// Brings `peers` in line with the configuration. Who was a member is still heard: it may hold orphans. Places in
+    /// `peers` stay what they are.
+    fn seat_peers(&mut self) {
+        let configuration = self.configuration().clone();
+        let own = self.envelope.seat;
+        for seat in configuration.seats() {
+            if seat != own && !self.peers.iter().any(|peer| peer.seat == seat) {
+                let mut peer = Peer::new(seat, Standing::Contact);
+                peer.lead(self.log.last().sequence + 1, self.now);
+                self.peers.push(peer);
+            }
         }
-        Ok(())
+        for peer in &mut self.peers {
+            let before = peer.standing;
+            peer.standing = match configuration.learners.iter().find(|(seat, _)| *seat == peer.seat) {
+                _ if configuration.is_voter(peer.seat) => Standing::Voter,
+                Some(&(_, class)) => Standing::Learner(class),
+                None => Standing::Contact,
+            };
+            peer.beat |= before == Standing::Contact && peer.is_member() && self.office == Office::Primary;
+        }
+    }
+
+    /// The place of a node that is no member; the one heard longest ago gives way.
+    fn seat_contact(&mut self, seat: Actor<N>) -> usize {
+        let contacts = self.peers.iter().filter(|peer| !peer.is_member()).count();
+        if contacts >= MAX_CONTACTS
+            && let Some(oldest) = self.peers.iter().position(|peer| !peer.is_member())
+        {
+            self.peers.remove(oldest);
+        }
+        self.peers.push(Peer::new(seat, Standing::Contact));
+        self.peers.len() - 1
+    }
+
+    /// Lets frames of a node be heard although this member does not know it as one of the group: the integrator's
+    /// directory says so. Needed when a member was away while others joined. The last 64 are remembered.
+    pub fn introduce(&mut self, node: N) {
+        if node != self.envelope.me.node && !self.introduced.contains(&node) {
+            if self.introduced.len() == MAX_CONTACTS {
+                self.introduced.pop_front();
+            }
+            self.introduced.push_back(node);
+        }
     }
 
     /// Takes a frame that the transport received from `from`, whom the transport has authenticated.
@@ -218,45 +404,77 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn receive(&mut self, from: N, frame: &[u8]) -> Result<(), MessageError> {
-        let peer = self.peers.iter().position(|peer| peer.node == from).ok_or(MessageError::NotMember)?;
-        let (incarnation, message) = self.envelope.read(frame)?;
-        if message.epoch() > self.hard.epoch.saturating_add(MAX_EPOCH_JUMP) {
-            return Err(MessageError::EpochJump { found: message.epoch(), current: self.hard.epoch });
+        let known = self.introduced.contains(&from) || self.peers.iter().any(|peer| peer.seat.node == from);
+        if !known {
+            return Err(MessageError::NotMember { configuration: self.configuration().number });
         }
-        let restarted = self.peers[peer].incarnation.is_some_and(|known| known != incarnation);
+        let (header, message) = self.envelope.read(frame)?;
+        let seat = Actor { node: from, incarnation: header.seat };
+        let peer = self.peers.iter().position(|peer| peer.seat == seat);
+        if peer.is_none() && !self.introduced.contains(&from) {
+            return Err(MessageError::NotMember { configuration: self.configuration().number });
+        }
+        if header.epoch > self.hard.epoch.saturating_add(MAX_EPOCH_JUMP) && header.generation == self.hard.generation {
+            return Err(MessageError::EpochJump { found: header.epoch, current: self.hard.epoch });
+        }
+        let restarted = peer.and_then(|peer| self.peers[peer].life).is_some_and(|known| known != header.life);
         if restarted && self.config.storage == Storage::Volatile {
-            return Err(MessageError::Restarted { found: incarnation });
+            return Err(MessageError::Restarted { found: header.life });
         }
+        let peer = match peer {
+            Some(peer) => peer,
+            None => self.seat_contact(seat),
+        };
+        self.check_generation(peer, &header, &message)?;
+        self.dispatch(peer, header.epoch, message)?;
+        self.peers[peer].life = Some(header.life);
+        Ok(())
+    }
+
+    fn dispatch(&mut self, peer: usize, epoch: u64, message: Message<'_, N>) -> Result<(), MessageError> {
         match message {
-            Message::PreVote { epoch, last } => self.on_pre_vote(peer, epoch, last),
-            Message::PreVoteReply { epoch, asked, verdict } => self.on_pre_vote_reply(peer, epoch, asked, verdict),
-            Message::Vote { epoch, last } => self.on_vote(peer, epoch, last),
-            Message::VoteReply { epoch, verdict } => self.on_vote_reply(peer, epoch, verdict),
-            Message::Append { .. } => self.on_append(peer, message)?,
-            Message::AppendReply { epoch, matched, round, mismatch } => {
+            Message::PreVote { last, fast, priority } => self.on_pre_vote(peer, epoch, last, fast, priority),
+            Message::PreVoteReply { asked, verdict, last, fast } => {
+                self.on_pre_vote_reply(peer, epoch, asked, verdict, last, fast);
+            }
+            Message::Vote { last, fast, transfer } => self.on_vote(peer, epoch, last, fast, transfer),
+            Message::VoteReply { verdict, last: _, fast } => self.on_vote_reply(peer, epoch, verdict, fast),
+            Message::Append { .. } => self.on_append(peer, epoch, &message)?,
+            Message::AppendReply { matched, round, mismatch } => {
                 self.on_append_reply(peer, epoch, matched, round, mismatch)?;
             }
+            Message::Part { .. } => self.on_part(peer, epoch, &message)?,
+            Message::PartReply { what, id, have } => self.on_part_reply(peer, what, id, have),
+            Message::Orphans { count, orphans } => self.on_orphans(peer, count, orphans)?,
+            Message::OrphanAck { dots } => self.orphans.settle(|dot| dots.contains(&dot)),
+            Message::Notice { from } => self.on_notice(peer, from),
+            Message::Elect => self.on_elect(peer, epoch),
         }
-        self.peers[peer].incarnation = Some(incarnation);
         Ok(())
     }
 
     /// Does what is due. Calling it early, late or twice is harmless.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.advance(now);
-        match self.state {
-            State::Follower if self.now >= self.election_at => self.start_pre_vote(),
-            State::PreCandidate | State::Candidate if self.now >= self.election_at => self.start_pre_vote(),
-            State::PreCandidate | State::Candidate if self.now >= self.repeat_at => self.repeat_requests(),
-            State::Primary => {
+        match self.office {
+            Office::Follower if self.waits_for_primary() && self.now >= self.election_at => self.start_pre_vote(),
+            Office::PreCandidate | Office::Candidate if self.now >= self.election_at => {
+                self.canvass_failed = true;
+                self.start_pre_vote();
+            }
+            Office::PreCandidate if self.now >= self.grace_until && self.has_pre_votes() => self.campaign(false),
+            Office::PreCandidate | Office::Candidate if self.now >= self.repeat_at => self.repeat_requests(),
+            Office::Primary => {
                 self.resign_without_majority();
-                if self.state == State::Primary && self.now >= self.repeat_at {
+                if self.office == Office::Primary && self.now >= self.repeat_at && !self.is_silent() {
                     self.repeat_heartbeat();
                 }
                 self.expire_writes();
             }
+            Office::Superseded if self.now >= self.repeat_at => self.repeat_handover(),
             _ => {}
         }
+        self.expire_doubts();
     }
 
     /// Storage holds the record of `token`, and all records before it, so that a crash cannot undo them.
@@ -267,23 +485,37 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.advance(now);
         let before = self.disk.durable_entry();
         self.disk.persisted(token);
-        match self.state {
-            State::Candidate => self.count_votes(),
-            State::Primary => self.try_commit(),
-            State::Follower if self.disk.durable_entry() > before => self.owe_append_reply(),
+        match self.office {
+            Office::Candidate => self.count_votes(),
+            Office::Primary => self.try_commit(),
+            Office::Follower if self.disk.durable_entry() > before => self.owe_append_reply(),
             _ => {}
         }
     }
 
     /// The next record to store, written to `out` (which is cleared first), and its name. Store records in this
     /// order; each carries its own checksum. Report them with [`persisted`](Self::persisted), one by one or by the
-    /// last of several. With [`Storage::Volatile`] always `None`.
+    /// last of several. A record that [`replaces_all`](PersistToken::replaces_all) makes the ones before it
+    /// superfluous once it is durable. With [`Storage::Volatile`] always `None`.
     pub fn poll_persist(&mut self, out: &mut Vec<u8>) -> Option<PersistToken> {
         if self.config.storage == Storage::Volatile {
             return None;
         }
-        let header = Header { group: self.config.group, me: self.envelope.me.node, voters: &self.voters };
-        self.disk.poll(header, &self.hard, &self.log, self.config.max_frame, out)
+        let state = &self.state;
+        let mut source = Source {
+            group: self.config.group,
+            seat: self.envelope.seat,
+            hard: &self.hard,
+            log: &self.log,
+            orphans: &mut self.orphans,
+            applied: state.applied,
+            state: &|out: &mut Vec<u8>| state.encode(out),
+        };
+        let token = self.disk.poll(&mut source, self.config.checkpoint_bytes, self.config.max_frame, out);
+        if token.is_some() {
+            self.trim_log();
+        }
+        token
     }
 
     /// The next frame to send, written to `out` (which is cleared first), and whom to send it to. Members with the
@@ -291,45 +523,57 @@ impl<N: Id, M: Machine> Group<N, M> {
     ///
     /// O(members + frame length).
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<N> {
-        let ready = self.hard_is_ready();
+        // No promise, request or answer may leave before the hard state behind it is stored.
+        if !self.hard_is_ready() {
+            return None;
+        }
         let index = (0..self.peers.len())
-            .filter(|&index| self.has_frame(index, ready))
-            .min_by_key(|&index| (self.peers[index].round_trip_us, self.peers[index].node))?;
+            .filter(|&index| self.has_frame(index))
+            .min_by_key(|&index| (self.peers[index].round_trip_us, self.peers[index].seat))?;
         self.write_frame(index, out);
-        Some(self.peers[index].node)
+        Some(self.peers[index].seat.node)
     }
 
-    /// No promise, request or answer may leave before the hard state behind it is stored.
-    fn has_frame(&self, index: usize, ready: bool) -> bool {
+    fn has_frame(&self, index: usize) -> bool {
         let peer = &self.peers[index];
         let owed = peer.owed_pre_vote.is_some() || peer.owed_vote.is_some() || peer.owed_append.is_some();
-        let asks = peer.ask == Ask::Due && matches!(self.state, State::PreCandidate | State::Candidate);
-        ready && (owed || asks || self.has_append(peer))
+        let asks = peer.ask == Ask::Due && matches!(self.office, Office::PreCandidate | Office::Candidate);
+        let orphan = peer.orphan.as_ref().is_some_and(|parcel| self.parcel_is_due(parcel));
+        let tells = peer.owes_notice || peer.owes_elect || !peer.owed_acks.is_empty();
+        owed || tells || peer.owed_part.is_some() || asks || peer.owes_orphans || orphan || self.has_append(peer)
     }
 
     fn write_frame(&mut self, index: usize, out: &mut Vec<u8>) {
-        let epoch = self.hard.epoch;
-        let last = self.log.last();
-        let agreed = self.verified.min(self.held());
+        let (last, fast) = (self.log.last(), self.fast_greatest());
         let round = self.round_seen;
+        let agreed = self.verified.min(self.held());
         let peer = &mut self.peers[index];
-        let to = peer.node;
-        if let Some((asked, verdict)) = peer.owed_pre_vote.take() {
-            self.envelope.write(to, &Message::PreVoteReply { epoch, asked, verdict }, out);
+        let message = if let Some((asked, verdict)) = peer.owed_pre_vote.take() {
+            Message::PreVoteReply { asked, verdict, last, fast }
         } else if let Some(verdict) = peer.owed_vote.take() {
-            self.envelope.write(to, &Message::VoteReply { epoch, verdict }, out);
+            Message::VoteReply { verdict, last, fast }
         } else if let Some(mismatch) = peer.owed_append.take() {
-            self.envelope.write(to, &Message::AppendReply { epoch, matched: agreed, round, mismatch }, out);
-        } else if self.state == State::Primary {
-            self.write_append(index, out);
+            Message::AppendReply { matched: agreed, round, mismatch }
+        } else if let Some((what, id, have)) = peer.owed_part.take() {
+            Message::PartReply { what, id, have }
+        } else if core::mem::take(&mut peer.owes_notice) {
+            Message::Notice { from: self.heirs_from }
+        } else if core::mem::take(&mut peer.owes_elect) {
+            Message::Elect
+        } else if !peer.owed_acks.is_empty() {
+            Message::OrphanAck { dots: core::mem::take(&mut peer.owed_acks) }
+        } else if core::mem::take(&mut peer.owes_orphans) {
+            return self.write_orphans(index, out);
+        } else if let Some(parcel) = peer.orphan.filter(|parcel| self.parcel_is_due(parcel)) {
+            self.peers[index].orphan = Some(self.write_part(index, parcel, out));
+            return;
+        } else if self.office == Office::Primary {
+            return self.write_append(index, out);
         } else {
-            peer.ask = Ask::Sent;
-            let message = match self.state {
-                State::Candidate => Message::Vote { epoch, last },
-                _ => Message::PreVote { epoch: epoch.saturating_add(1), last },
-            };
-            self.envelope.write(to, &message, out);
-        }
+            return self.write_request(index, out);
+        };
+        let to = self.peers[index].seat;
+        self.envelope.write(to, self.hard.epoch, self.configuration().number, &message, out);
     }
 
     /// The next event.
@@ -337,47 +581,68 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.events.pop_front()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), on the clock of `now`. Always something: a member is
-    /// never without a deadline.
+    /// When to call [`handle_timeout`](Self::handle_timeout), on the clock of `now`. `None` while the group is
+    /// quiescent: the primary and all members have nothing to do, and the detector watches over them.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        Some(match self.state {
-            _ if !matches!(self.start, Start::Running { .. }) => Duration::ZERO,
-            State::Follower => self.election_at,
-            State::PreCandidate | State::Candidate => self.election_at.min(self.repeat_at),
-            State::Primary => {
-                let write = self.write_deadlines.iter().find(|(_, sequence)| self.pending.contains_key(sequence));
-                write.map_or(self.repeat_at, |&(deadline, _)| deadline.min(self.repeat_at))
+        if !matches!(self.start, Start::Running { .. }) {
+            return Some(Duration::ZERO);
+        }
+        let own = match self.office {
+            Office::Follower if !self.waits_for_primary() => None,
+            Office::Follower => Some(self.election_at),
+            Office::PreCandidate if self.has_pre_votes() => Some(self.grace_until.min(self.election_at)),
+            Office::PreCandidate | Office::Candidate => Some(self.election_at.min(self.repeat_at)),
+            Office::Primary if self.is_silent() => None,
+            Office::Primary => {
+                let mut deadlines = self.write_deadlines.iter();
+                let write = deadlines.find(|&&(_, sequence)| self.is_pending(sequence));
+                Some(write.map_or(self.repeat_at, |&(deadline, _)| deadline.min(self.repeat_at)))
             }
-        })
+            Office::Superseded if self.orphans.is_empty() => None,
+            Office::Superseded => Some(self.repeat_at),
+        };
+        let doubt = self.doubts.iter().map(|doubt| doubt.until).min();
+        match (own, doubt) {
+            (Some(own), Some(doubt)) => Some(own.min(doubt)),
+            (own, doubt) => own.or(doubt),
+        }
     }
 
     /// What the member is at present.
     #[must_use]
     pub fn role(&self) -> Role {
-        match self.state {
-            State::Follower => Role::Follower,
-            State::PreCandidate | State::Candidate => Role::Candidate,
-            State::Primary => Role::Primary,
+        match self.office {
+            Office::Superseded => Role::Superseded,
+            Office::Primary => Role::Primary,
+            Office::PreCandidate | Office::Candidate => Role::Candidate,
+            Office::Follower if self.configuration().is_voter(self.envelope.seat) => Role::Follower,
+            Office::Follower => Role::Learner,
         }
     }
 
     /// The member's epoch.
     #[must_use]
-    pub fn epoch(&self) -> u64 {
+    pub const fn epoch(&self) -> u64 {
         self.hard.epoch
+    }
+
+    /// The generation of the group that the member belongs to.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.hard.generation
     }
 
     /// The primary of this epoch, if known.
     #[must_use]
-    pub fn primary(&self) -> Option<N> {
+    pub const fn primary(&self) -> Option<Actor<N>> {
         self.primary
     }
 
-    /// The voters, sorted.
+    /// This member's place in the configuration.
     #[must_use]
-    pub fn voters(&self) -> &[N] {
-        &self.voters
+    pub const fn seat(&self) -> Actor<N> {
+        self.envelope.seat
     }
 
     /// The last entry of this member's log, committed or not.
@@ -386,28 +651,52 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.log.last()
     }
 
-    /// What happened to frames in this life.
+    /// The last entry that this member knows to be committed. It is applied.
     #[must_use]
-    pub fn counters(&self) -> Counters {
+    pub const fn committed(&self) -> Lsn {
+        self.state.applied
+    }
+
+    /// What happened in this life.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
         self.counters
     }
 
     /// The settings it was started with.
     #[must_use]
-    pub fn config(&self) -> &Config {
+    pub const fn config(&self) -> &Config {
         &self.config
     }
 
+    /// Hash of the committed state: members that have applied the same entries give the same.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        let mut bytes = Vec::new();
+        self.state.encode(&mut bytes);
+        xxh3_64(&bytes)
+    }
+
     fn advance(&mut self, now: Duration) {
+        let deadline = self.poll_timeout();
         self.now = self.now.max(now.min(LAST_TIME));
         let elect_min = self.config.elect_min;
         match self.start {
-            Start::Running { .. } => {}
-            Start::FreshWaiting => {
+            Start::Running { .. } => {
+                // Slept: what was true of the others then need not be true now.
+                if self.office == Office::Primary
+                    && deadline.is_some_and(|deadline| self.now > deadline + self.config.heartbeat)
+                {
+                    self.lead.lease_until = Duration::ZERO;
+                    self.lead.fenced = self.lead.round;
+                    self.open_round();
+                }
+            }
+            Start::Waiting { recovered: false } => {
                 self.start = Start::Running { no_votes_until: Duration::ZERO };
                 self.election_at = self.now + self.rng.between(Duration::ZERO, elect_min / 2);
             }
-            Start::RecoveredWaiting => {
+            Start::Waiting { recovered: true } => {
                 self.start = Start::Running { no_votes_until: self.now + elect_min };
                 self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
             }
@@ -426,9 +715,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// Takes a role and tells of it, merged with the telling before when that was not yet polled.
-    fn set_state(&mut self, state: State, primary: Option<N>) {
-        self.state = state;
+    /// Takes an office and tells of it, merged with the telling before when that was not yet polled.
+    fn set_office(&mut self, office: Office, primary: Option<Actor<N>>) {
+        self.office = office;
         self.primary = primary;
         let event = Event::Role { role: self.role(), epoch: self.hard.epoch, primary: self.primary };
         match self.events.back_mut() {
@@ -436,10 +725,28 @@ impl<N: Id, M: Machine> Group<N, M> {
             _ => self.events.push_back(event),
         }
     }
+
+    /// The longest delta that fits.
+    fn max_delta_bytes(&self) -> usize {
+        self.config.max_reassembly.saturating_sub(MAX_ENTRY_OVERHEAD)
+    }
 }
 
-fn sequence(index: usize) -> u64 {
-    u64::try_from(index).unwrap_or(u64::MAX)
+/// Bytes of a parcel with one entry besides the delta.
+const MAX_ENTRY_OVERHEAD: usize = 16 + entry::ENTRY_HEADER + entry::Change::OVERHEAD;
+
+fn config_is_fast(config: &Config) -> bool {
+    config.mode == Mode::Fast
+}
+
+fn founding<N: Id>(founders: &[N]) -> Result<Configuration<N>, ConfigError> {
+    let mut voters: Vec<_> = founders.iter().map(|&node| Actor { node, incarnation: 0 }).collect();
+    voters.sort_unstable();
+    voters.dedup();
+    if voters.len() != founders.len() || !(1..=MAX_VOTERS).contains(&founders.len()) {
+        return Err(ConfigError::Voters { given: founders.len(), distinct: voters.len() });
+    }
+    Ok(Configuration { number: 1, voters, outgoing: Vec::new(), learners: Vec::new() })
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): spreads timers, nothing else.

@@ -2,13 +2,11 @@
 //!
 //! A few nodes hold the same state and must agree on every change of it, although nodes crash and networks lose frames.
 //! [`Group`] is one member: bytes and time go in, bytes and events come out; it opens no socket, reads no clock, draws no
-//! randomness and starts no thread. A write is acknowledged when a majority holds it, and no acknowledged write is lost
-//! while fewer than a majority lose their storage. When the primary dies, the others elect another, and retries of writes
-//! whose fate is unknown are answered, never applied twice.
+//! randomness and starts no thread. A [`Mode`] says how many members hold a write before it counts, from one other member
+//! ([`Mode::Fast`], which may lose the last moments and says which) to a majority. When the primary dies, the others elect
+//! another, and retries of writes whose fate is unknown are answered, never applied twice.
 //!
-//! It does not authenticate frames (the transport does), does not defend against lying voters, and does not change the
-//! voters of a group. It keeps its whole log in memory up to a limit, takes no snapshots, and replays the log on recovery.
-//! Deltas are not stamped with vector clocks; [`VectorClock`] stands by itself.
+//! It does not authenticate frames (the transport does) and does not defend against lying voters.
 //!
 //! # Overview
 //!
@@ -16,7 +14,7 @@
 //! - [`Versioned`]: a value with all its concurrent writes.
 //! - [`majority`], [`Mode`]: quorum sizes.
 //! - [`Machine`]: what is replicated. [`OpId`] names a write, [`Lsn`] its place.
-//! - [`Group`] with [`Config`] and [`Boot`]: a member. [`Event`], [`WriteError`], [`MessageError`]: what it tells.
+//! - [`Group`] with [`Config`] and [`Boot`]: a member of a [`Configuration`]. [`Event`], [`WriteError`]: what it tells.
 //! - [`Detector`] with [`DetectorConfig`]: which nodes are silent, for all groups. `docs/detector.md` has the protocol.
 //!
 //! # The loop
@@ -32,17 +30,18 @@
 //!
 //! impl Machine for Text {
 //!     type Delta = String;
-//!     type Output = usize; // length after the write
-//!     fn encode(delta: &String, out: &mut Vec<u8>) {
-//!         out.extend_from_slice(delta.as_bytes());
-//!     }
-//!     fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
-//!         String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable)
-//!     }
-//!     fn apply(&mut self, _: Lsn, delta: &String) -> usize {
+//!     type Output = u64; // length after the write
+//!     const POLICY: Policy = Policy::Reject;
+//!     fn encode(delta: &String, out: &mut Vec<u8>) { out.extend_from_slice(delta.as_bytes()) }
+//!     fn decode(bytes: &[u8]) -> Result<String, Undecodable> { String::from_utf8(bytes.to_vec()).map_err(|_| Undecodable) }
+//!     fn encode_output(output: &u64, out: &mut Vec<u8>) { out.extend_from_slice(&output.to_le_bytes()) }
+//!     fn decode_output(bytes: &[u8]) -> Result<u64, Undecodable> { bytes.try_into().map(u64::from_le_bytes).map_err(|_| Undecodable) }
+//!     fn apply(&mut self, _: Lsn, delta: &String) -> u64 {
 //!         self.0.push_str(delta);
-//!         self.0.len()
+//!         self.0.len() as u64
 //!     }
+//!     fn snapshot(&self, out: &mut Vec<u8>) { out.extend_from_slice(self.0.as_bytes()) }
+//!     fn restore(bytes: &[u8]) -> Result<Self, Undecodable> { Self::decode(bytes).map(Self) }
 //! }
 //!
 //! let config = Config::new(GroupId(1), Mode::Majority);
@@ -81,19 +80,20 @@
 //! `docs/protocol.md` holds messages, states, timers, persistence, the argument for each of these, and the test of each.
 //!
 //! - At most one primary per epoch; all members apply prefixes of one history; each write at most once.
-//! - `Committed` means: held by a majority and in that history for ever.
-//! - Each write taken ends in exactly one of `Committed` and `Unknown`; `LocalOnly` is news, not an acknowledgement.
-//! - `read_index` is linearizable, whatever the clocks do. `read(Local)` promises nothing.
-//! - Time decides when an election happens, never what is committed.
+//! - `Committed` means: held by the write quorum of the mode and in that history for ever, within the mode's failure bound.
+//! - `Fast`, in [`Mode::Fast`] alone, means: held by one other member. What is at risk at any instant was written within
+//!   [`Config::exposure`]; what is lost is told by [`Event::Loss`], handed over as an orphan, or shown by `receipt_state`.
+//! - Each write taken ends in exactly one of `Committed`, `Orphaned` and `Unknown`; `LocalOnly` is news.
+//! - `read_index` is linearizable while clocks drift apart by no more than [`Config::max_drift_per_mille`].
 //! - Same inputs, same outputs on every target.
 //!
 //! # Limits
 //!
 //! | what | default | where |
 //! | --- | --- | --- |
-//! | voters | 15 | [`MAX_VOTERS`] |
-//! | frame, and so delta | 2 MiB | [`Config::max_frame`] |
-//! | log | 2^20 entries, 64 MiB | [`Config::max_log_entries`], [`Config::max_log_bytes`] |
+//! | voters, learners | 15, 64 | [`MAX_VOTERS`], [`MAX_LEARNERS`] |
+//! | frame; delta or snapshot, which travel in parts | 64 KiB; 64 MiB | [`Config::max_frame`], [`Config::max_reassembly`] |
+//! | log kept for stragglers | 4,096 entries, 16 MiB | [`Config::ring_entries`], [`Config::ring_bytes`] |
 //! | uncommitted entries | 1,024 | [`Config::max_uncommitted`] |
 //! | clients, and serials of each | 4,096, 64 | [`Config::max_clients`] |
 //! | reads, events not yet polled | 1,024, 4,096 | [`Config::max_reads`], [`Config::max_events`] |
@@ -122,6 +122,8 @@ mod quorum;
 pub mod sim;
 mod versioned;
 
+#[cfg(feature = "sim")]
+pub use self::group::event::Inspect;
 pub use self::{
     clock::{Actor, CausalOrder, ClockError, Dot, VectorClock},
     detector::{
@@ -130,14 +132,15 @@ pub use self::{
     },
     group::{
         Group,
-        config::{Boot, Config, ConfigError, GroupId, MAX_VOTERS, Storage},
+        config::{Boot, Config, ConfigError, GroupId, MAX_LEARNERS, MAX_VOTERS, Storage},
         event::{
-            Counters, Event, EventOf, Limit, MessageError, PersistToken, Read, ReadError, ReadId, Role, Stage,
-            WriteError,
+            ChangeError, Committed, Counters, Event, EventOf, Limit, LossReport, MessageError, PersistToken, Read,
+            ReadError, ReadId, ReceiptState, Resolution, Role, Session, Stage, WriteError,
         },
+        membership::{Configuration, Generation, NodeClass},
     },
     id::Id,
-    machine::{Lsn, Machine, OpId, Undecodable},
+    machine::{Lsn, Machine, OpId, Orphan, Policy, Undecodable},
     quorum::{Mode, majority},
     versioned::{UpdateError, Versioned},
 };

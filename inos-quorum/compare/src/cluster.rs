@@ -16,7 +16,6 @@ pub(crate) enum Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// One other member has it: only under [`Rule::Fast`].
-    #[expect(dead_code, reason = "inos-quorum gives no such receipts yet")]
     Fast,
     Committed,
 }

@@ -43,14 +43,24 @@ impl<M: Member> Network<M> {
         }
     }
 
-    /// Waits for a primary and then a second more, for the rest to have heard. The last member that is not primary
-    /// straggles from here on, where the network has a straggler.
+    /// Waits until one member was primary for a whole second: rivals that asked for votes at the same moment may depose
+    /// the first. The last member that is not primary straggles from here on, where the network has a straggler.
     pub(crate) fn elect(&mut self) -> usize {
-        while self.primary().is_none() {
+        let end = self.now + Duration::from_secs(60);
+        let (mut primary, mut since) = (None, self.now);
+        while primary.is_none() || self.now < since + Duration::from_secs(1) {
+            assert!(
+                self.now < end,
+                "{} members on {} keep a primary within a minute",
+                self.members.len(),
+                self.net.name()
+            );
             self.pass(Duration::from_millis(10));
+            if self.primary() != primary {
+                (primary, since) = (self.primary(), self.now);
+            }
         }
-        self.pass(Duration::from_secs(1));
-        let primary = self.primary().expect("nobody disturbs the primary");
+        let primary = primary.expect("the loop ends with one");
         self.straggler = (0..self.members.len()).rev().find(|&node| node != primary);
         primary
     }

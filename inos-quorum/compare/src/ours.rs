@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Role, Stage as GroupStage, Storage,
-    Undecodable,
+    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Policy, Read, Role, Stage as GroupStage,
+    Storage, Undecodable,
 };
 
 use crate::cluster::{DELTA_BYTES, Delta, Member, Receipt, Rule, Stage, delta, serial_of};
@@ -16,6 +16,7 @@ pub(crate) struct Sum(u64);
 impl Machine for Sum {
     type Delta = Delta;
     type Output = ();
+    const POLICY: Policy = Policy::Reject;
 
     fn encode(delta: &Delta, out: &mut Vec<u8>) {
         out.extend_from_slice(delta);
@@ -25,18 +26,27 @@ impl Machine for Sum {
         <[u8; DELTA_BYTES]>::try_from(bytes).map_err(|_| Undecodable)
     }
 
+    fn encode_output((): &(), _: &mut Vec<u8>) {}
+
+    fn decode_output(bytes: &[u8]) -> Result<(), Undecodable> {
+        if bytes.is_empty() { Ok(()) } else { Err(Undecodable) }
+    }
+
     fn apply(&mut self, _: Lsn, delta: &Delta) {
         self.0 += serial_of(delta);
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        bytes.try_into().map(|bytes| Self(u64::from_le_bytes(bytes))).map_err(|_| Undecodable)
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Ours(Group<u64, Sum>);
-
-/// Whether the crate has what a rule asks for.
-pub(crate) fn offers(rule: Rule) -> bool {
-    rule != Rule::Fast
-}
 
 fn mode(rule: Rule) -> Mode {
     match rule {
@@ -51,12 +61,7 @@ impl Member for Ours {
     const NAME: &'static str = "ours";
 
     fn found(node: usize, members: usize, rule: Rule, seed: u64) -> Self {
-        let config = Config {
-            storage: Storage::Volatile,
-            max_log_entries: u64::MAX,
-            max_log_bytes: u64::MAX,
-            ..Config::new(GroupId(1), mode(rule))
-        };
+        let config = Config { storage: Storage::Volatile, ..Config::new(GroupId(1), mode(rule)) };
         let me = Actor { node: node as u64, incarnation: 1 };
         let boot = Boot::Genesis((0..members as u64).collect());
         Self(Group::new(config, me, seed, boot).expect("a sound configuration"))
@@ -84,9 +89,13 @@ impl Member for Ours {
 
     fn receipt(&mut self) -> Option<Receipt> {
         loop {
-            if let Event::Receipt { id, stage: GroupStage::Committed, .. } = self.0.poll_event()? {
-                return Some(Receipt { serial: id.serial, stage: Stage::Committed });
-            }
+            let Event::Receipt { id, stage, .. } = self.0.poll_event()? else { continue };
+            let stage = match stage {
+                GroupStage::Fast { .. } => Stage::Fast,
+                GroupStage::Committed => Stage::Committed,
+                _ => continue,
+            };
+            return Some(Receipt { serial: id.serial, stage });
         }
     }
 
@@ -95,6 +104,6 @@ impl Member for Ours {
     }
 
     fn applied(&self) -> u64 {
-        self.0.read(inos_quorum::Read::Local).0.0
+        self.0.read(Read::Committed).expect("never fails").0.0
     }
 }

@@ -1,17 +1,32 @@
 //! Writes and reads of the integrator.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
-use ::bytes::Bytes;
-
 use super::{
-    Group, State,
-    log::{Body, Entry, WRITE_OVERHEAD},
+    Group, Office,
+    entry::{Body, Change},
     session::WINDOW,
-    wire::APPEND_OVERHEAD,
+    state::State,
 };
-use crate::{Event, Id, Limit, Lsn, Machine, OpId, Read, ReadError, ReadId, Stage, WriteError};
+use crate::{
+    Event, Id, Limit, Lsn, Machine, OpId, Read, ReadError, ReadId, ReceiptState, Session, Stage, VectorClock,
+    WriteError,
+};
+
+/// A write of the present epoch whose writer waits here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Pending {
+    pub(crate) lsn: Lsn,
+    pub(crate) op: OpId,
+}
+
+/// A write of a former epoch whose writer waits here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Doubt {
+    pub(crate) lsn: Lsn,
+    pub(crate) op: OpId,
+    pub(crate) until: Duration,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PendingRead {
@@ -24,7 +39,8 @@ pub(crate) struct PendingRead {
 
 impl<N: Id, M: Machine> Group<N, M> {
     /// Puts a write into the log of the primary; receipts for `id` follow as events. Returns its place, which is final
-    /// if the write is committed, and says nothing about whether it will be.
+    /// if the write is committed, and says nothing about whether it will be. Its writer counts as having read what
+    /// [`Read::Local`] shows.
     ///
     /// A repeat of a write already in the log returns the place of that one, and is not applied again: if it is
     /// committed, its original receipt is given again.
@@ -33,11 +49,28 @@ impl<N: Id, M: Machine> Group<N, M> {
     ///
     /// [`WriteError`] hands the delta back; nothing changed.
     pub fn write(&mut self, now: Duration, id: OpId, delta: M::Delta) -> Result<Lsn, WriteError<N, M::Delta>> {
+        self.write_after(now, id, delta, &VectorClock::new())
+    }
+
+    /// A [`write`](Self::write) whose writer has read `context` besides: the clock of a [`Session`] at another member.
+    /// An orphan that the context covers is not taken in again later: this write supersedes it.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] hands the delta back; nothing changed.
+    pub fn write_after(
+        &mut self,
+        now: Duration,
+        id: OpId,
+        delta: M::Delta,
+        context: &VectorClock<N>,
+    ) -> Result<Lsn, WriteError<N, M::Delta>> {
         self.advance(now);
         // A primary that slept through its own deposition must not take writes as if nothing had happened.
         self.resign_without_majority();
-        if self.state != State::Primary {
-            return Err(WriteError::NotPrimary { hint: self.primary, delta });
+        if self.office != Office::Primary || self.lead.transfer.is_some() || self.lead.leaving {
+            let hint = self.lead.transfer.map(|(to, _)| to).or(self.primary);
+            return Err(WriteError::NotPrimary { hint: hint.filter(|&hint| hint != self.envelope.seat), delta });
         }
         if self.events.len() >= self.config.max_events {
             return Err(WriteError::Full { limit: Limit::Events, delta });
@@ -48,85 +81,85 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.is_too_old(id) {
             return Err(WriteError::TooOld { serial: id.serial, delta });
         }
-        let mut bytes = Vec::new();
+        if self.uncommitted() >= self.config.max_uncommitted {
+            return Err(WriteError::Full { limit: Limit::Uncommitted, delta });
+        }
+        if !self.has_room_for(id.client) {
+            return Err(WriteError::Full { limit: Limit::Clients, delta });
+        }
+        let mut bytes = core::mem::take(&mut self.scratch);
+        if !context.is_empty() {
+            context.encode(&mut bytes);
+        }
+        let split = bytes.len();
         M::encode(&delta, &mut bytes);
         let max = self.max_delta_bytes();
         if bytes.len() > max {
-            return Err(WriteError::TooLarge { len: bytes.len(), max, delta });
+            let len = bytes.len();
+            return Err(WriteError::TooLarge { len, max, delta });
         }
-        let entry = Entry { epoch: self.hard.epoch, body: Body::Write { op: id, delta: Bytes::from(bytes) } };
-        if let Some(limit) = self.write_limit(id, &entry) {
-            return Err(WriteError::Full { limit, delta });
-        }
-        let lsn = self.log.push(entry, Some(delta));
-        self.in_flight.insert(id, lsn.sequence);
-        self.await_receipt(id, lsn.sequence);
+        self.counter += 1;
+        let (extra, encoded) = bytes.split_at(split);
+        let change = Change { op: id, read: self.view().applied.sequence, extra, delta: encoded };
+        let lsn = self.append(&Body::Write { counter: self.counter, change });
+        bytes.clear();
+        self.scratch = bytes;
+        self.await_receipt(id, lsn);
         self.try_commit();
         Ok(lsn)
     }
 
     /// The place of a write that is in the log already; sees to its receipt.
     fn repeated(&mut self, id: OpId) -> Option<Lsn> {
-        if let Some(done) = self.sessions.done(id) {
+        if let Some(done) = self.state.sessions.done(id) {
             let (lsn, output) = (done.lsn, Some(done.output.clone()));
             self.events.push_back(Event::Receipt { id, stage: Stage::Committed, lsn, output });
             return Some(lsn);
         }
-        let sequence = *self.in_flight.get(&id)?;
-        if !self.pending.contains_key(&sequence) {
-            self.await_receipt(id, sequence);
+        let at = self.lead.in_flight.binary_search_by_key(&id, |&(op, _)| op).ok()?;
+        let sequence = self.lead.in_flight[at].1;
+        let lsn = Lsn { epoch: self.log.epoch_at(sequence)?, sequence };
+        let doubted = self.doubts.iter().any(|doubt| doubt.lsn == lsn);
+        if !self.is_pending(sequence) && !doubted {
+            self.await_receipt(id, lsn);
         }
-        Some(Lsn { epoch: self.log.epoch_at(sequence)?, sequence })
+        Some(lsn)
     }
 
-    fn await_receipt(&mut self, id: OpId, sequence: u64) {
-        self.pending.insert(sequence, id);
-        self.write_deadlines.push_back((self.now.saturating_add(self.config.write_timeout), sequence));
+    fn await_receipt(&mut self, op: OpId, lsn: Lsn) {
+        let at = self.pending.partition_point(|pending| pending.lsn.sequence < lsn.sequence);
+        self.pending.insert(at, Pending { lsn, op });
+        if let Some(done) = self.tip.as_ref().and_then(|tip| tip.sessions.done(op)) {
+            let early = (lsn.sequence, done.lsn, done.output.clone());
+            let at = self.early.partition_point(|&(sequence, ..)| sequence < lsn.sequence);
+            self.early.insert(at, early);
+        }
+        self.write_deadlines.push_back((self.now.saturating_add(self.config.write_timeout), lsn.sequence));
     }
 
     /// Applied and unapplied serials count alike, so the answer does not depend on how fast the group commits.
     fn is_too_old(&self, id: OpId) -> bool {
-        let unapplied = match id.serial.checked_add(1) {
-            Some(serial) => self.in_flight.range(OpId { serial, ..id }..=OpId { serial: u64::MAX, ..id }).count(),
-            None => 0,
-        };
-        self.sessions.greater(id) + unapplied >= WINDOW
+        let from = self.lead.in_flight.partition_point(|(op, _)| *op <= id);
+        let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client).count();
+        let orphans = self.lead.orphans_in_flight.iter();
+        let adopted = orphans.filter(|(_, op)| op.client == id.client && op.serial > id.serial).count();
+        self.state.sessions.greater(id) + unapplied + adopted >= WINDOW
     }
 
-    fn write_limit(&self, id: OpId, entry: &Entry) -> Option<Limit> {
-        let Lsn { sequence: last, .. } = self.log.last();
-        let len = u64::try_from(entry.encoded_len()).unwrap_or(u64::MAX);
-        if last >= self.config.max_log_entries {
-            Some(Limit::LogEntries)
-        } else if self.log.bytes_to(last).saturating_add(len) > self.config.max_log_bytes {
-            Some(Limit::LogBytes)
-        } else if last - self.commit >= self.config.max_uncommitted {
-            Some(Limit::Uncommitted)
-        } else if !self.has_room_for(id.client) {
-            Some(Limit::Clients)
-        } else {
-            None
-        }
-    }
-
-    fn has_room_for(&self, client: u128) -> bool {
-        if self.sessions.knows(client) {
+    pub(super) fn has_room_for(&self, client: u128) -> bool {
+        if self.state.sessions.knows(client) {
             return true;
         }
-        let mut coming = 0;
+        let mut coming = self.lead.orphans_in_flight.len();
         let mut before = None;
-        for op in self.in_flight.keys() {
+        for (op, _) in &self.lead.in_flight {
             if op.client == client {
                 return true;
             }
-            coming += usize::from(before != Some(op.client) && !self.sessions.knows(op.client));
+            coming += usize::from(before != Some(op.client) && !self.state.sessions.knows(op.client));
             before = Some(op.client);
         }
-        self.sessions.len() + coming < self.config.max_clients
-    }
-
-    pub(super) fn max_delta_bytes(&self) -> usize {
-        self.config.max_frame - APPEND_OVERHEAD - WRITE_OVERHEAD
+        self.state.sessions.len() + coming < self.config.max_clients
     }
 
     /// Tells the writers whose writes took too long.
@@ -136,23 +169,89 @@ impl<N: Id, M: Machine> Group<N, M> {
                 break;
             }
             self.write_deadlines.pop_front();
-            if let (Some(&id), Some(epoch)) = (self.pending.get(&sequence), self.log.epoch_at(sequence)) {
-                let lsn = Lsn { epoch, sequence };
+            if let Ok(at) = self.pending.binary_search_by_key(&sequence, |pending| pending.lsn.sequence) {
+                let Pending { lsn, op: id } = self.pending[at];
                 self.events.push_back(Event::Receipt { id, stage: Stage::LocalOnly, lsn, output: None });
             }
         }
     }
 
-    /// The state and the last entry applied to it. [`Read::Local`] promises nothing more.
-    #[must_use]
-    pub fn read(&self, read: Read) -> (&M, Lsn) {
-        match read {
-            Read::Local => (&self.machine, self.applied),
-        }
+    /// Tells the writers whose fate stays unknown.
+    pub(super) fn expire_doubts(&mut self) {
+        let now = self.now;
+        let events = &mut self.events;
+        self.doubts.retain(|&Doubt { lsn, op: id, until }| {
+            let stays = until > now;
+            if !stays {
+                events.push_back(Event::Receipt { id, stage: Stage::Unknown, lsn, output: None });
+            }
+            stays
+        });
     }
 
-    /// Asks for a linearizable read: after [`Event::ReadReady`] with this id, [`read`](Self::read) at this member
-    /// shows every write acknowledged to anyone before this call. Costs one round trip to a majority, no log entry.
+    /// After a snapshot: what it shows of the writes in doubt.
+    pub(super) fn settle_doubts(&mut self) {
+        let Self { doubts, events, state, .. } = self;
+        doubts.retain(|doubt| {
+            let Some(done) = state.sessions.done(doubt.op).filter(|done| done.lsn == doubt.lsn) else { return true };
+            let output = Some(done.output.clone());
+            events.push_back(Event::Receipt { id: doubt.op, stage: Stage::Committed, lsn: doubt.lsn, output });
+            false
+        });
+    }
+
+    /// What `Read::Local` shows.
+    pub(super) fn view(&self) -> &State<N, M> {
+        self.tip.as_ref().unwrap_or(&self.state)
+    }
+
+    /// The state and the last entry applied to it, as strong as `read` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Read::Session`] alone: [`ReadError::Behind`] until this member has caught up with the session, and
+    /// [`ReadError::SessionBroken`] when what the session has seen is not part of the history.
+    pub fn read(&self, read: Read<'_, N>) -> Result<(&M, Lsn), ReadError<N>> {
+        let shown = match read {
+            Read::Local => self.view(),
+            Read::Committed => &self.state,
+            Read::Session(session) => self.read_session(session)?,
+        };
+        Ok((&shown.machine, shown.applied))
+    }
+
+    fn read_session(&self, session: &Session<N>) -> Result<&State<N, M>, ReadError<N>> {
+        let (view, lsn) = (self.view(), session.lsn);
+        if lsn.sequence > 0 && self.state.receipt_state(lsn) == ReceiptState::Lost {
+            return Err(ReadError::SessionBroken { lsn });
+        }
+        let behind = ReadError::Behind { lsn: view.applied };
+        if lsn.sequence > view.applied.sequence {
+            return Err(behind);
+        }
+        // Uncommitted entries here may be others than those that the session has seen.
+        let same = self.log.epoch_at(lsn.sequence).is_none_or(|epoch| epoch == lsn.epoch);
+        let covers = session.clock.dots().all(|dot| view.dots.contains(dot) || view.is_retired(dot.actor));
+        if same && covers { Ok(view) } else { Err(behind) }
+    }
+
+    /// A token of what [`Read::Local`] shows now, for reads at other members that must show no less.
+    #[must_use]
+    pub fn session(&self) -> Session<N> {
+        let view = self.view();
+        Session { clock: view.dots.clock().clone(), lsn: view.applied }
+    }
+
+    /// What became of the receipt of a write: whether the entry is in the history, as far as this member knows.
+    #[must_use]
+    pub fn receipt_state(&self, lsn: Lsn) -> ReceiptState {
+        self.state.receipt_state(lsn)
+    }
+
+    /// Asks for a linearizable read: after [`Event::ReadReady`] with this id, `read(Read::Committed)` at this member
+    /// shows every write acknowledged to anyone before this call, in every mode but [`Mode::Fast`](crate::Mode::Fast),
+    /// where the acknowledgements of `Fast` are not counted. Costs nothing while the lease holds, else one round trip
+    /// to a majority; no log entry.
     ///
     /// # Errors
     ///
@@ -160,7 +259,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     pub fn read_index(&mut self, now: Duration) -> Result<ReadId, ReadError<N>> {
         self.advance(now);
         self.resign_without_majority();
-        if self.state != State::Primary {
+        if self.office != Office::Primary {
             return Err(ReadError::NotPrimary { hint: self.primary });
         }
         if self.events.len() >= self.config.max_events {
@@ -171,10 +270,16 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         let id = ReadId(self.next_read);
         self.next_read += 1;
-        self.open_round();
         // What earlier primaries acknowledged is committed here at the latest with the first entry of this epoch.
-        let index = self.commit.max(self.epoch_start);
-        self.reads.push_back(PendingRead { id, round: self.round, index });
+        let index = self.commit.max(self.lead.start);
+        if self.now < self.lead.lease_until && self.state.applied.sequence >= index {
+            self.events.push_back(Event::ReadReady { id, lsn: self.state.applied });
+            return Ok(id);
+        }
+        self.wake();
+        self.open_round();
+        let round = if cfg!(inos_bug = "read_without_confirmation") { 0 } else { self.lead.round };
+        self.reads.push_back(PendingRead { id, round, index });
         self.release_reads();
         Ok(id)
     }
@@ -182,12 +287,30 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// Answers the reads that a majority has confirmed since they were asked.
     pub(super) fn release_reads(&mut self) {
         while let Some(&PendingRead { id, round, index }) = self.reads.front() {
-            let confirmed = 1 + self.peers.iter().filter(|peer| peer.round >= round).count();
-            if confirmed < self.config.mode.elect_quorum(self.voters.len()) || self.applied.sequence < index {
+            if self.lead.confirmed < round || self.state.applied.sequence < index {
                 break;
             }
             self.reads.pop_front();
-            self.events.push_back(Event::ReadReady { id, lsn: self.applied });
+            self.events.push_back(Event::ReadReady { id, lsn: self.state.applied });
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    /// What a simulator checks invariants on.
+    #[must_use]
+    pub fn inspect(&self) -> crate::Inspect<'_, N> {
+        let lease = self.lead.lease_until;
+        crate::Inspect {
+            epoch: self.hard.epoch,
+            voted_for: self.hard.vote,
+            commit: self.commit,
+            applied: self.state.applied.sequence,
+            held: Lsn { epoch: self.log.epoch_at(self.held()).unwrap_or(0), sequence: self.held() },
+            log_first: self.log.base().sequence + 1,
+            lease_until: Some(lease).filter(|_| self.office == Office::Primary && !lease.is_zero()),
+            fast_high: self.fast_high(),
+            orphans: self.orphans.len(),
+            log: &self.log,
         }
     }
 }

@@ -1,92 +1,105 @@
-//! Records for storage: what is not yet handed out, what is not yet durable, and how a log is read back.
+//! What a member must not forget, as records for the integrator's storage. `docs/protocol.md` gives the layout.
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use super::log::{Entry, Log};
+use super::{
+    entry::Raw,
+    log::{Log, len},
+    membership::Generation,
+    orphans::{Kept, Orphans},
+};
 use crate::{
-    ConfigError, GroupId, Id, PersistToken,
+    Actor, ConfigError, GroupId, Id, Lsn, PersistToken,
     bytes::{Put, Reader, Sealed, seal, unseal},
 };
 
 const MAGIC: [u8; 2] = *b"IR";
-const VERSION: u8 = 1;
-const KIND_GENESIS: u8 = 1;
-const KIND_HARD_STATE: u8 = 2;
-const KIND_TRUNCATE: u8 = 3;
-const KIND_APPEND: u8 = 4;
+const VERSION: u8 = 2;
+const SNAPSHOT: u8 = 0;
+const HARD_STATE: u8 = 1;
+const TRUNCATE: u8 = 2;
+const APPEND: u8 = 3;
+const ORPHANS: u8 = 4;
 
-/// What must never be forgotten between two starts, besides the log.
+/// What a vote stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct HardState<N> {
     pub(crate) epoch: u64,
-    pub(crate) voted_for: Option<N>,
+    /// The seat voted for in this epoch.
+    pub(crate) vote: Option<Actor<N>>,
+    pub(crate) generation: Generation,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Due {
-    Yes,
-    No,
+/// What a record is made from.
+pub(crate) struct Source<'a, N> {
+    pub(crate) group: GroupId,
+    pub(crate) seat: Actor<N>,
+    pub(crate) hard: &'a HardState<N>,
+    pub(crate) log: &'a Log<N>,
+    pub(crate) orphans: &'a mut Orphans<N>,
+    pub(crate) applied: Lsn,
+    /// Writes the committed state.
+    pub(crate) state: &'a dyn Fn(&mut Vec<u8>),
 }
 
-/// Nothing is queued: each record is written from the present state when it is polled, so what was overtaken before
-/// it was handed out is never written.
+/// What was handed out for storage, and what storage has confirmed.
+///
+/// Records form one sequence; storage may lose a suffix of it in a crash, never a part from the middle. An entry is
+/// durable when the record that brought it is, and no truncation handed out later cuts it off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Disk {
-    genesis: Due,
-    hard: Due,
-    /// The entries after this one have to be cut off in storage.
-    truncate: Option<u64>,
-    /// The last entry in the records handed out.
-    tail: u64,
-    /// Records handed out.
+    /// Records handed out, ever.
     polled: u64,
-    /// Records known to be durable: all below this number.
+    /// Of them durable.
     durable_records: u64,
-    /// The hard state is in the records below this number.
+    snapshot_is_due: bool,
+    hard_is_due: bool,
+    /// Records up to and including the one with the latest hard state.
     hard_records: u64,
-    /// Records below the first number hold the entries up to the second.
-    appends: VecDeque<(u64, u64)>,
-    /// The last entry known to be durable.
+    truncate: Option<u64>,
+    /// The last entry handed out.
+    tail: u64,
     durable_entry: u64,
+    /// Records not yet durable: up to and including it, and the last entry that then is.
+    appends: VecDeque<(u64, u64)>,
+    /// Bytes of records since the last snapshot, and of that.
+    bytes_since: u64,
+    snapshot_bytes: u64,
 }
 
 impl Disk {
+    /// Of a fresh member: its first record is a snapshot.
     pub(crate) const fn new() -> Self {
         Self {
-            genesis: Due::Yes,
-            hard: Due::No,
-            truncate: None,
-            tail: 0,
             polled: 0,
             durable_records: 0,
+            snapshot_is_due: true,
+            hard_is_due: false,
             hard_records: 0,
-            appends: VecDeque::new(),
+            truncate: None,
+            tail: 0,
             durable_entry: 0,
+            appends: VecDeque::new(),
+            bytes_since: 0,
+            snapshot_bytes: 0,
         }
     }
 
-    fn recovered(records: u64, last: u64) -> Self {
-        Self {
-            genesis: Due::No,
-            tail: last,
-            polled: records,
-            durable_records: records,
-            durable_entry: last,
-            ..Self::new()
-        }
-    }
-
-    pub(crate) fn hard_changed(&mut self) {
-        self.hard = Due::Yes;
+    pub(crate) const fn hard_changed(&mut self) {
+        self.hard_is_due = true;
     }
 
     /// Whether the hard state that the member acts on is durable.
-    pub(crate) fn hard_is_durable(&self) -> bool {
-        self.hard == Due::No && self.hard_records <= self.durable_records
+    pub(crate) const fn hard_is_durable(&self) -> bool {
+        !self.hard_is_due && !self.snapshot_is_due && self.hard_records <= self.durable_records
     }
 
-    pub(crate) fn durable_entry(&self) -> u64 {
+    pub(crate) const fn durable_entry(&self) -> u64 {
         self.durable_entry
+    }
+
+    pub(crate) const fn tail(&self) -> u64 {
+        self.tail
     }
 
     /// The log was cut off after `keep`.
@@ -101,9 +114,18 @@ impl Disk {
         }
     }
 
+    /// The log began anew behind a snapshot: nothing of it is stored until the snapshot is.
+    pub(crate) fn checkpoint(&mut self) {
+        self.snapshot_is_due = true;
+        self.truncate = None;
+        self.tail = 0;
+        self.durable_entry = 0;
+        self.appends.clear();
+    }
+
     pub(crate) fn persisted(&mut self, token: PersistToken) {
         // A token never given out proves nothing.
-        let records = token.0.saturating_add(1).min(self.polled);
+        let records = token.ordinal.saturating_add(1).min(self.polled);
         self.durable_records = self.durable_records.max(records);
         while let Some(&(records, last)) = self.appends.front() {
             if records > self.durable_records {
@@ -115,151 +137,228 @@ impl Disk {
     }
 
     /// Writes the next record into `out`. Entries are split so that a record stays near `max_bytes`.
-    pub(crate) fn poll<N: Id, D>(
+    pub(crate) fn poll<N: Id>(
         &mut self,
-        header: Header<'_, N>,
-        hard: &HardState<N>,
-        log: &Log<D>,
+        source: &mut Source<'_, N>,
+        checkpoint_bytes: u64,
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Option<PersistToken> {
         out.clear();
         let ordinal = self.polled;
+        let last = source.log.last().sequence;
         let mut open = |kind| {
             out.put(&MAGIC);
             out.put(&[VERSION, kind]);
-            out.put(&ordinal.to_le_bytes());
+            out.put_u64(ordinal);
         };
-        if self.genesis == Due::Yes {
-            self.genesis = Due::No;
-            open(KIND_GENESIS);
-            out.put(&header.group.0.to_le_bytes());
-            out.put_id(&header.me);
-            out.push(u8::try_from(header.voters.len()).expect("at most 15 voters"));
-            for voter in header.voters {
-                out.put_id(voter);
+        let full = self.bytes_since > checkpoint_bytes && self.bytes_since > self.snapshot_bytes;
+        let replaces_all = self.snapshot_is_due || full;
+        if replaces_all {
+            // A checkpoint that brings no new hard state holds no frame back.
+            if core::mem::take(&mut self.hard_is_due) || ordinal == 0 {
+                self.hard_records = ordinal + 1;
             }
-        } else if self.hard == Due::Yes {
-            self.hard = Due::No;
+            self.snapshot_is_due = false;
+            self.truncate = None;
+            open(SNAPSHOT);
+            out.put(&source.group.0.to_le_bytes());
+            out.put_actor(&source.seat);
+            put_hard(out, source.hard);
+            out.put_lsn(source.applied);
+            put_counted(out, source.state);
+            put_counted(out, |out| out.put(source.log.slice(source.applied.sequence, last)));
+            source.orphans.encode_all(out);
+            self.tail = last;
+            self.appends.push_back((ordinal + 1, last));
+        } else if self.hard_is_due {
+            self.hard_is_due = false;
             self.hard_records = ordinal + 1;
-            open(KIND_HARD_STATE);
-            out.put(&hard.epoch.to_le_bytes());
-            match &hard.voted_for {
-                None => out.push(0),
-                Some(node) => out.put_id(node),
-            }
+            open(HARD_STATE);
+            put_hard(out, source.hard);
+        } else if source.orphans.has_unrecorded() {
+            open(ORPHANS);
+            source.orphans.encode_unrecorded(out);
         } else if let Some(keep) = self.truncate.take() {
-            open(KIND_TRUNCATE);
-            out.put(&keep.to_le_bytes());
-        } else if self.tail < log.last().sequence {
-            open(KIND_APPEND);
-            out.put(&(self.tail + 1).to_le_bytes());
-            while let Some(entry) = log.entry(self.tail + 1) {
-                entry.encode(out);
-                self.tail += 1;
-                if out.len() >= max_bytes {
-                    break;
-                }
-            }
-            self.appends.push_back((ordinal + 1, self.tail));
+            open(TRUNCATE);
+            out.put_u64(keep);
+        } else if self.tail < last {
+            open(APPEND);
+            out.put_u64(self.tail + 1);
+            let room = len(max_bytes);
+            let end = source.log.run(self.tail, room).max(self.tail + 1);
+            out.put(source.log.slice(self.tail, end));
+            self.tail = end;
+            self.appends.push_back((ordinal + 1, end));
         } else {
             return None;
         }
         seal(out);
+        if replaces_all {
+            (self.bytes_since, self.snapshot_bytes) = (0, len(out.len()));
+        } else {
+            self.bytes_since += len(out.len());
+        }
         self.polled += 1;
-        Some(PersistToken(ordinal))
+        Some(PersistToken { ordinal, replaces_all })
     }
 }
 
-/// What the first record says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Header<'a, N> {
-    pub(crate) group: GroupId,
-    pub(crate) me: N,
-    pub(crate) voters: &'a [N],
+fn put_hard<N: Id>(out: &mut Vec<u8>, hard: &HardState<N>) {
+    out.put_u64(hard.epoch);
+    out.put_u64(hard.generation.number);
+    out.put_u64(hard.generation.nonce);
+    out.push(u8::from(hard.vote.is_some()));
+    if let Some(vote) = &hard.vote {
+        out.put_actor(vote);
+    }
+}
+
+fn read_hard<N: Id>(from: &mut Reader<'_>) -> Option<HardState<N>> {
+    let epoch = from.u64()?;
+    let generation = Generation { number: from.u64()?, nonce: from.u64()? };
+    let vote = match from.u8()? {
+        0 => None,
+        1 => Some(from.actor()?),
+        _ => return None,
+    };
+    Some(HardState { epoch, vote, generation })
+}
+
+/// A length of eight bytes, then what `write` writes.
+fn put_counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.put_u64(0);
+    write(out);
+    let count = len(out.len() - at - 8);
+    out[at..at + 8].copy_from_slice(&count.to_le_bytes());
 }
 
 pub(crate) struct Recovered<N> {
     pub(crate) disk: Disk,
-    pub(crate) voters: Vec<N>,
+    pub(crate) seat: Actor<N>,
     pub(crate) hard: HardState<N>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) state: Vec<u8>,
+    /// The last entry applied to the state.
+    pub(crate) base: Lsn,
+    /// The entries after it, as bytes.
+    pub(crate) entries: Vec<u8>,
+    pub(crate) orphans: Vec<Kept<N>>,
 }
 
-/// Reads back what [`Disk::poll`] wrote.
-pub(crate) fn recover<N: Id>(group: GroupId, me: N, records: &[Vec<u8>]) -> Result<Recovered<N>, ConfigError> {
-    let mut voters = Vec::new();
-    let mut hard = HardState { epoch: 0, voted_for: None };
-    let mut entries: Vec<Entry> = Vec::new();
+/// Where entries end and of which epochs they are, while records are replayed.
+struct Tail {
+    bytes: Vec<u8>,
+    ends: Vec<(usize, u64)>,
+}
+
+impl Tail {
+    fn append(&mut self, floor: u64, mut from: Reader<'_>) -> Option<()> {
+        while !from.0.is_empty() {
+            let entry = Raw::read(&mut from)?;
+            if self.ends.last().map_or(floor, |&(_, epoch)| epoch) > entry.epoch {
+                return None;
+            }
+            self.bytes.put(entry.bytes);
+            self.ends.push((self.bytes.len(), entry.epoch));
+        }
+        Some(())
+    }
+
+    fn truncate(&mut self, keep: usize) {
+        self.ends.truncate(keep);
+        self.bytes.truncate(self.ends.last().map_or(0, |&(end, _)| end));
+    }
+}
+
+/// Reads back what [`Disk::poll`] wrote, from the last record that replaces all before it.
+pub(crate) fn recover<N: Id>(group: GroupId, node: N, records: &[Vec<u8>]) -> Result<Recovered<N>, ConfigError> {
+    let mut found: Option<(Recovered<N>, Tail)> = None;
+    let mut expected = None;
     for (index, record) in records.iter().enumerate() {
         let fault = || ConfigError::Record { index };
-        let (kind, mut body) = open_record(record, index).ok_or_else(fault)?;
-        if (kind == KIND_GENESIS) != (index == 0) {
+        let (ordinal, kind, mut body) = open_record(record).ok_or_else(fault)?;
+        if expected.is_some_and(|expected| expected != ordinal) || ordinal == u64::MAX {
             return Err(fault());
         }
+        expected = Some(ordinal + 1);
+        if kind == SNAPSHOT {
+            let claimed = GroupId(body.u128().ok_or_else(fault)?);
+            if claimed != group {
+                return Err(ConfigError::OtherGroup { found: claimed });
+            }
+            let seat: Actor<N> = body.actor().ok_or_else(fault)?;
+            if seat.node != node {
+                return Err(ConfigError::NotMember);
+            }
+            found = Some(read_snapshot(seat, body, ordinal, len(record.len())).ok_or_else(fault)?);
+            continue;
+        }
+        let (recovered, tail) = found.as_mut().ok_or_else(fault)?;
         match kind {
-            KIND_GENESIS => {
-                let found = GroupId(body.u128().ok_or_else(fault)?);
-                if found != group {
-                    return Err(ConfigError::OtherGroup { found });
+            HARD_STATE => {
+                let hard: HardState<N> = read_hard(&mut body).ok_or_else(fault)?;
+                let before = &recovered.hard;
+                if (hard.generation.number, hard.epoch) < (before.generation.number, before.epoch) {
+                    return Err(fault());
                 }
-                if body.id_bytes().and_then(N::read_id).ok_or_else(fault)? != me {
-                    return Err(ConfigError::NotVoter);
-                }
-                for _ in 0..body.u8().ok_or_else(fault)? {
-                    voters.push(body.id_bytes().and_then(N::read_id).ok_or_else(fault)?);
-                }
-                body.end().ok_or_else(fault)?;
+                recovered.hard = hard;
             }
-            KIND_HARD_STATE => hard = read_hard_state(body).filter(|new| new.epoch >= hard.epoch).ok_or_else(fault)?,
-            KIND_TRUNCATE => {
-                let keep = body.u64().and_then(|keep| usize::try_from(keep).ok()).ok_or_else(fault)?;
-                body.end().filter(|()| keep < entries.len()).ok_or_else(fault)?;
-                entries.truncate(keep);
+            ORPHANS => recovered.orphans.extend(Orphans::decode(&mut body).ok_or_else(fault)?),
+            TRUNCATE => {
+                let keep = body.u64().and_then(|keep| keep.checked_sub(recovered.base.sequence)).ok_or_else(fault)?;
+                let keep = usize::try_from(keep).ok().filter(|&keep| keep <= tail.ends.len()).ok_or_else(fault)?;
+                tail.truncate(keep);
             }
-            KIND_APPEND => read_entries(body, &mut entries).ok_or_else(fault)?,
+            APPEND => {
+                let next = recovered.base.sequence.checked_add(len(tail.ends.len()) + 1);
+                if body.u64() != next {
+                    return Err(fault());
+                }
+                tail.append(recovered.base.epoch, Reader(body.rest())).ok_or_else(fault)?;
+            }
             _ => return Err(fault()),
         }
+        body.end().ok_or_else(fault)?;
+        recovered.disk.bytes_since += len(record.len());
     }
-    if records.is_empty() {
-        return Err(ConfigError::Record { index: 0 });
-    }
-    let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-    let disk = Disk::recovered(count(records.len()), count(entries.len()));
+    let (mut recovered, tail) = found.ok_or(ConfigError::Record { index: 0 })?;
     // The hard state is always handed out before entries of its epoch.
-    if entries.last().is_some_and(|last| last.epoch > hard.epoch) {
+    if tail.ends.last().map_or(recovered.base.epoch, |&(_, epoch)| epoch) > recovered.hard.epoch {
         return Err(ConfigError::Record { index: records.len() });
     }
-    Ok(Recovered { disk, voters, hard, entries })
+    let last = recovered.base.sequence + len(tail.ends.len());
+    recovered.disk.polled = expected.unwrap_or(0);
+    recovered.disk.durable_records = recovered.disk.polled;
+    recovered.disk.tail = last;
+    recovered.disk.durable_entry = last;
+    recovered.entries = tail.bytes;
+    Ok(recovered)
 }
 
-fn open_record(record: &[u8], index: usize) -> Option<(u8, Reader<'_>)> {
+fn open_record(record: &[u8]) -> Option<(u64, u8, Reader<'_>)> {
     let (body, sealed) = unseal(record)?;
     let mut reader = Reader(body);
     let intact = sealed == Sealed::Intact && reader.take(2)? == MAGIC && reader.u8()? == VERSION;
     let kind = reader.u8()?;
-    let in_place = usize::try_from(reader.u64()?).ok()? == index;
-    (intact && in_place).then_some((kind, reader))
+    let ordinal = reader.u64()?;
+    intact.then_some((ordinal, kind, reader))
 }
 
-fn read_hard_state<N: Id>(mut body: Reader<'_>) -> Option<HardState<N>> {
-    let epoch = body.u64()?;
-    let id = body.id_bytes()?;
-    let voted_for = if id.is_empty() { None } else { Some(N::read_id(id)?) };
+fn read_snapshot<N: Id>(
+    seat: Actor<N>,
+    mut body: Reader<'_>,
+    ordinal: u64,
+    bytes: u64,
+) -> Option<(Recovered<N>, Tail)> {
+    let hard = read_hard(&mut body)?;
+    let base = body.lsn()?;
+    let state = body.huge_bytes()?.to_vec();
+    let mut tail = Tail { bytes: Vec::new(), ends: Vec::new() };
+    tail.append(base.epoch, Reader(body.huge_bytes()?))?;
+    base.sequence.checked_add(len(tail.ends.len()))?;
+    let orphans = Orphans::decode(&mut body)?;
     body.end()?;
-    Some(HardState { epoch, voted_for })
-}
-
-fn read_entries(mut body: Reader<'_>, entries: &mut Vec<Entry>) -> Option<()> {
-    if usize::try_from(body.u64()?).ok()? != entries.len() + 1 {
-        return None;
-    }
-    while !body.0.is_empty() {
-        let entry = Entry::decode(&mut body)?;
-        if entries.last().is_some_and(|last| last.epoch > entry.epoch) {
-            return None;
-        }
-        entries.push(entry);
-    }
-    Some(())
+    let disk = Disk { snapshot_is_due: false, snapshot_bytes: bytes, hard_records: ordinal + 1, ..Disk::new() };
+    Some((Recovered { disk, seat, hard, state, base, entries: Vec::new(), orphans }, tail))
 }

@@ -1,19 +1,28 @@
 //! What a group tells its integrator, and what it refuses.
 
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
-use crate::{GroupId, Lsn, Machine, OpId};
+use crate::{Actor, Configuration, GroupId, Lsn, Machine, NodeClass, OpId, VectorClock};
 
 /// How far a write has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// `write_timeout` passed and no majority holds it yet. Not an acknowledgement: it may still be committed or lost.
+    /// `write_timeout` passed and no quorum holds it yet. Not an acknowledgement: it may still be `Fast`, committed or
+    /// lost.
     LocalOnly,
-    /// A majority holds it and it was applied here. Final.
+    /// [`Mode::Fast`](crate::Mode::Fast): another replica holds it. It may still be lost if the primary and that one
+    /// fail; then [`Event::Loss`], [`Event::Orphaned`] or [`ReceiptState::Lost`] tells.
+    Fast {
+        /// What that replica is.
+        by: NodeClass,
+    },
+    /// The write quorum holds it and it was applied here. Final.
     Committed,
-    /// This member ceased to be primary before it learned the outcome. Final; retry with the same id at the new
-    /// primary to learn it.
+    /// This member ceased to be primary and did not learn the outcome within 5 s. Final; retry with the same id at the
+    /// new primary to learn it.
     Unknown,
 }
 
@@ -21,12 +30,17 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// Follows a primary, or waits for one.
+    /// A voter that follows a primary, or waits for one.
     Follower,
-    /// Asks for votes.
+    /// A voter that asks for votes.
     Candidate,
     /// Orders the writes of its epoch.
     Primary,
+    /// No voter: it gets everything and decides nothing.
+    Learner,
+    /// A later generation exists, or another one of the same number: it acknowledges nothing any more, hands over what
+    /// it has, and can only be started anew with [`Boot::Join`](crate::Boot::Join).
+    Superseded,
 }
 
 /// Names one `read_index` of this life of the member.
@@ -35,22 +49,95 @@ pub struct ReadId(pub(crate) u64);
 
 /// Names a record handed out for storage, in the order of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PersistToken(pub(crate) u64);
+pub struct PersistToken {
+    pub(crate) ordinal: u64,
+    pub(crate) replaces_all: bool,
+}
+
+impl PersistToken {
+    /// Whether the record is a checkpoint: once it is durable, all records before it may be dropped.
+    #[must_use]
+    pub const fn replaces_all(&self) -> bool {
+        self.replaces_all
+    }
+}
+
+/// What a client has seen at one member: a token for [`Read::Session`] at others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Session<N> {
+    /// The writes that were visible.
+    pub clock: VectorClock<N>,
+    /// The last entry that was visible.
+    pub lsn: Lsn,
+}
 
 /// How strong a [`read`](crate::Group::read) is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Read {
-    /// What this member has applied. It may lag behind by any amount.
+pub enum Read<'a, N> {
+    /// What this member has applied; in [`Mode::Fast`](crate::Mode::Fast) also what is not committed. It may lag behind
+    /// by any amount. Never fails.
     Local,
+    /// What this member knows to be committed. After [`Event::ReadReady`] it is linearizable. Never fails.
+    Committed,
+    /// As `Local`, and no less than the session has seen.
+    Session(&'a Session<N>),
+}
+
+/// What became of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReceiptState {
+    /// The entry is in the committed history.
+    Held,
+    /// The committed history has another entry there, or goes on without it. The write may come back as an orphan.
+    Lost,
+    /// This member does not know (yet, or any more: the last 1,024 epochs are remembered).
+    Unknown,
+}
+
+/// What became of a write that fell out of the history and was handed to a later primary.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resolution<O> {
+    /// The history has it already: it was repeated by its client, or handed over before.
+    Contained,
+    /// The writer of a committed write had read it: that write supersedes it.
+    Older,
+    /// The machine has taken it in now.
+    Merged(O),
+    /// The machine, or its policy, has refused it; or 64 later writes of its client are known.
+    Refused,
+}
+
+/// Acknowledgements of `Fast` that the history does not honour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LossReport {
+    /// The epoch of the entries.
+    pub epoch: u64,
+    /// The first entry that is missing.
+    pub from: u64,
+    /// The last one known to have been acknowledged. A lower bound: more may have been. Less than `from` when nothing
+    /// is known: after [`force_new_group`](crate::Group::force_new_group).
+    pub known_to: u64,
+}
+
+/// Whether a configuration is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Committed {
+    /// It is.
+    Yes,
+    /// It rules already, and may be taken back by another primary.
+    No,
 }
 
 /// Something the integrator should know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event<N, O> {
-    /// News of a write made at this member. Each write accepted gets at most one `LocalOnly`, then exactly one final
-    /// stage; a repeat of a write committed before gets its original receipt again.
+    /// News of a write made at this member. Each write accepted gets at most one `LocalOnly` and one `Fast`, then ends
+    /// in exactly one of `Committed`, [`Orphaned`](Self::Orphaned) and `Unknown`; a repeat of a write committed before
+    /// gets its original receipt again.
     Receipt {
         /// The write.
         id: OpId,
@@ -58,11 +145,33 @@ pub enum Event<N, O> {
         stage: Stage,
         /// Its place, as [`write`](crate::Group::write) returned it.
         lsn: Lsn,
-        /// What the machine answered: present exactly at [`Stage::Committed`].
+        /// What the machine answered: present at [`Stage::Fast`] and [`Stage::Committed`].
         output: Option<O>,
     },
-    /// [`read`](crate::Group::read) now shows at least everything that was acknowledged to anyone before the
-    /// `read_index` of this id.
+    /// A write made at this member fell out of the history, and a later primary has dealt with it. Final.
+    Orphaned {
+        /// The write.
+        id: OpId,
+        /// Where it stood.
+        lsn: Lsn,
+        /// What became of it.
+        resolution: Resolution<O>,
+    },
+    /// On every member: a write that fell out of the history was not taken in again.
+    Discarded {
+        /// The write.
+        id: OpId,
+        /// Where it stood.
+        lsn: Lsn,
+    },
+    /// More orphans than `max_orphans` or `max_reassembly` allow: the oldest are lost.
+    OrphansDropped {
+        /// How many.
+        count: u64,
+    },
+    /// Acknowledged writes are not in the history.
+    Loss(LossReport),
+    /// [`Read::Committed`] now shows at least everything that was committed before the `read_index` of this id.
     ReadReady {
         /// The read.
         id: ReadId,
@@ -80,8 +189,32 @@ pub enum Event<N, O> {
         role: Role,
         /// The epoch now.
         epoch: u64,
-        /// Who is primary of this epoch, if known.
-        primary: Option<N>,
+        /// Who is primary of this epoch, if known: its seat.
+        primary: Option<Actor<N>>,
+    },
+    /// Another configuration rules.
+    Membership {
+        /// The configuration.
+        configuration: Configuration<N>,
+        /// Whether it is final.
+        committed: Committed,
+    },
+    /// At the primary: start further members and add them as learners.
+    NeedReplica {
+        /// How many sound voters and learners there are fewer than `recruit_below`.
+        missing: usize,
+        /// Voters that are unreachable: the next caught-up learner takes the place of one.
+        replaceable: Vec<Actor<N>>,
+    },
+    /// Two generations of one number were made by force: this member stops, as those of the other do.
+    GenerationConflict {
+        /// The number.
+        generation: u64,
+    },
+    /// A later generation was made by force: this member stops.
+    Superseded {
+        /// Its number.
+        generation: u64,
     },
 }
 
@@ -92,18 +225,16 @@ pub type EventOf<N, M> = Event<N, <M as Machine>::Output>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// `max_log_entries`: permanent for this group.
-    LogEntries,
-    /// `max_log_bytes`: permanent for this group.
-    LogBytes,
     /// `max_uncommitted`: try again after a receipt.
     Uncommitted,
-    /// `max_clients`: permanent for this client.
+    /// `max_clients`: until a client is [expired](crate::Group::expire_client).
     Clients,
     /// `max_reads`: try again after a `ReadReady`.
     Reads,
     /// `max_events`: drain the events first.
     Events,
+    /// [`MAX_LEARNERS`](crate::MAX_LEARNERS).
+    Learners,
 }
 
 /// The write was not taken; nothing changed, and the delta comes back.
@@ -114,7 +245,7 @@ pub enum WriteError<N, D> {
     #[error("not the primary")]
     NotPrimary {
         /// Who is, if known.
-        hint: Option<N>,
+        hint: Option<Actor<N>>,
         /// The delta.
         delta: D,
     },
@@ -135,7 +266,7 @@ pub enum WriteError<N, D> {
         /// The delta.
         delta: D,
     },
-    /// The caller: the encoded delta does not fit a frame.
+    /// The caller: the encoded delta, with its context, does not fit `max_reassembly`.
     #[error("a delta of {len} bytes exceeds {max}")]
     TooLarge {
         /// Encoded length in bytes.
@@ -155,7 +286,7 @@ pub enum ReadError<N> {
     #[error("not the primary")]
     NotPrimary {
         /// Who is, if known.
-        hint: Option<N>,
+        hint: Option<Actor<N>>,
     },
     /// The load: a limit of the configuration is reached.
     #[error("limit reached: {limit:?}")]
@@ -163,20 +294,73 @@ pub enum ReadError<N> {
         /// Which one.
         limit: Limit,
     },
+    /// [`Read::Session`]: this member has not caught up with the session yet. Ask again, or another member.
+    #[error("this member has only applied up to {lsn:?}")]
+    Behind {
+        /// What is applied.
+        lsn: Lsn,
+    },
+    /// [`Read::Session`]: what the session has seen is not part of the history. Begin a new session.
+    #[error("the session has seen {lsn:?}, which is not in the history")]
+    SessionBroken {
+        /// The last entry that the session has seen.
+        lsn: Lsn,
+    },
+}
+
+/// The command was not taken; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The caller: this member is not primary.
+    #[error("not the primary")]
+    NotPrimary,
+    /// The time: another change is under way, the epoch has just begun, or the member has not caught up. Try again.
+    #[error("another change is under way")]
+    Busy,
+    /// The caller: it is not the kind of member, or not a client, that the command is for.
+    #[error("not a member of that kind")]
+    NotMember,
+    /// The caller: it is a member already.
+    #[error("already a member")]
+    AlreadyMember,
+    /// The caller: the voters that would be left, or those of them that were heard within `elect_min`, are too few for
+    /// the quorums of the mode. Replace the silent ones first.
+    #[error("too few sound voters would be left")]
+    Quorum,
+    /// The caller: more than [`MAX_VOTERS`](crate::MAX_VOTERS) voters.
+    #[error("too many")]
+    TooMany,
+    /// The load: a limit is reached.
+    #[error("limit reached: {limit:?}")]
+    Full {
+        /// Which one.
+        limit: Limit,
+    },
+    /// The time or the caller: the actor lives, is unknown, or some member has not applied what it wrote.
+    #[error("the actor cannot be retired")]
+    NotRetirable,
+    /// A later generation of the group exists.
+    #[error("this member is superseded")]
+    Superseded,
 }
 
 /// The frame was refused; nothing changed but [`Counters::refused`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// The sender is not another voter of this group.
-    #[error("the sender is not another voter")]
-    NotMember,
-    /// The frame exceeds `max_frame`, or a delta in it the part of `max_frame` that is for deltas: the sender is
+    /// The sender is unknown here. If the integrator's directory says that it belongs to the group, it may
+    /// [`introduce`](crate::Group::introduce) it.
+    #[error("the sender is no member of configuration {configuration}")]
+    NotMember {
+        /// The number of the configuration that rules here.
+        configuration: u64,
+    },
+    /// The frame exceeds `max_frame`, or a parcel or delta `max_reassembly`: the sender is
     /// configured differently, or hostile.
-    #[error("a frame or delta of {len} bytes exceeds {max}")]
+    #[error("a frame, parcel or delta of {len} bytes exceeds {max}")]
     TooLong {
-        /// Length of the frame or delta in bytes.
+        /// Its length in bytes.
         len: usize,
         /// Its limit.
         max: usize,
@@ -199,11 +383,8 @@ pub enum MessageError {
         /// The group of the frame.
         found: GroupId,
     },
-    /// The sender was started with another list of voters: an error of whoever set up the group.
-    #[error("the sender was started with other voters")]
-    OtherVoters,
-    /// The frame was meant for another member: an error of the transport.
-    #[error("the frame was meant for another member")]
+    /// The frame was meant for another seat: of another node, or of one before this node lost its memory.
+    #[error("the frame was meant for another seat")]
     Misrouted,
     /// The epoch is more than 2^32 ahead: no run of the protocol gets there.
     #[error("epoch {found} is more than 2^32 ahead of {current}")]
@@ -225,6 +406,12 @@ pub enum MessageError {
         /// The entry.
         sequence: u64,
     },
+    /// The frame is of an older generation, or this member is.
+    #[error("superseded by generation {generation}")]
+    Superseded {
+        /// The later one.
+        generation: u64,
+    },
     /// The frame contradicts what is committed or what this primary sent before, or claims a second primary in one
     /// epoch: a member broke the protocol or lost its storage.
     #[error("the frame contradicts entry {sequence}")]
@@ -241,4 +428,57 @@ pub struct Counters {
     pub accepted: u64,
     /// Frames refused with a [`MessageError`].
     pub refused: u64,
+    /// Elections this member stood in.
+    pub elections: u64,
+    /// Pre-votes this member refused.
+    pub refused_pre_votes: u64,
+    /// Snapshots taken for stragglers.
+    pub snapshots_sent: u64,
+    /// Snapshots put in place of this member's state.
+    pub snapshots_installed: u64,
+    /// Acknowledgements that were not given as `Fast` because of `exposure` or `exposure_writes`.
+    pub fast_withheld: u64,
+    /// Writes kept when they fell out of the log.
+    pub orphans_kept: u64,
+}
+
+/// What a simulator looks at.
+#[cfg(feature = "sim")]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspect<'a, N> {
+    /// The member's epoch.
+    pub epoch: u64,
+    /// The seat it voted for in this epoch.
+    pub voted_for: Option<Actor<N>>,
+    /// The last entry it knows to be committed.
+    pub commit: u64,
+    /// The last entry applied to the committed state.
+    pub applied: u64,
+    /// The last entry held as storage demands.
+    pub held: Lsn,
+    /// The first entry in memory.
+    pub log_first: u64,
+    /// As primary: until when it answers reads by itself.
+    pub lease_until: Option<core::time::Duration>,
+    /// As primary in `Fast`: the last entry acknowledged.
+    pub fast_high: u64,
+    /// Writes kept that fell out of the log.
+    pub orphans: usize,
+    pub(crate) log: &'a crate::group::Log<N>,
+}
+
+#[cfg(feature = "sim")]
+impl<N: crate::Id> Inspect<'_, N> {
+    /// The epoch of an entry in memory, or of the one before.
+    #[must_use]
+    pub fn epoch_at(&self, sequence: u64) -> Option<u64> {
+        self.log.epoch_at(sequence)
+    }
+
+    /// Hash of the bytes of an entry in memory.
+    #[must_use]
+    pub fn entry_hash(&self, sequence: u64) -> Option<u64> {
+        self.log.entry(sequence).map(|entry| xxhash_rust::xxh3::xxh3_64(entry.bytes))
+    }
 }

@@ -1,145 +1,178 @@
-//! The log: all of it, in memory.
+//! The part of the log in memory: entries as bytes, one after the other.
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use ::bytes::Bytes;
-
+use super::entry::{Body, ENTRY_HEADER, Raw, put_entry};
 use crate::{
-    Lsn, OpId,
+    Actor, Id, Lsn,
     bytes::{Put, Reader},
 };
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Body {
-    /// The first entry of an epoch. Older entries are committed only through it.
-    EpochStart,
-    Write {
-        op: OpId,
-        delta: Bytes,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Meta {
+    epoch: u64,
+    /// Bytes of the whole history up to and including this entry.
+    end: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Entry {
+/// Where an epoch begins, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Boundary<N> {
     pub(crate) epoch: u64,
-    pub(crate) body: Body,
+    pub(crate) first: u64,
+    pub(crate) author: Actor<N>,
 }
 
-const KIND_EPOCH_START: u8 = 0;
-const KIND_WRITE: u8 = 1;
-/// Bytes of an encoded write besides its delta.
-pub(crate) const WRITE_OVERHEAD: usize = 8 + 1 + 16 + 8 + 4;
-
-impl Entry {
-    pub(crate) fn encoded_len(&self) -> usize {
-        match &self.body {
-            Body::EpochStart => 9,
-            Body::Write { delta, .. } => WRITE_OVERHEAD + delta.len(),
-        }
-    }
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.put(&self.epoch.to_le_bytes());
-        match &self.body {
-            Body::EpochStart => out.push(KIND_EPOCH_START),
-            Body::Write { op, delta } => {
-                out.push(KIND_WRITE);
-                out.put(&op.client.to_le_bytes());
-                out.put(&op.serial.to_le_bytes());
-                let len = u32::try_from(delta.len()).expect("a delta fits a frame of at most 1 GiB");
-                out.put(&len.to_le_bytes());
-                out.put(delta);
-            }
-        }
-    }
-
-    /// Reads an entry. Its delta is copied, not decoded.
-    pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let epoch = from.u64()?;
-        let body = match from.u8()? {
-            KIND_EPOCH_START => Body::EpochStart,
-            KIND_WRITE => {
-                let op = OpId { client: from.u128()?, serial: from.u64()? };
-                Body::Write { op, delta: Bytes::copy_from_slice(from.long_bytes()?) }
-            }
-            _ => return None,
-        };
-        Some(Self { epoch, body })
-    }
-}
-
+/// The entries after `base`. What is cut off in front is moved away once it is half of the buffer, so that every byte
+/// is moved at most once on average, and nothing is allocated in the steady state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Kept {
-    entry: Entry,
-    /// Encoded bytes of the log up to and including this entry.
-    end_bytes: u64,
+pub(crate) struct Log<N> {
+    base: Lsn,
+    bytes: Vec<u8>,
+    /// The bytes in front that belong to no entry any more.
+    dead: usize,
+    /// Offset of `bytes[0]` in the whole history.
+    origin: u64,
+    metas: VecDeque<Meta>,
+    /// The epochs that begin in the log.
+    starts: VecDeque<Boundary<N>>,
 }
 
-/// Entries from sequence 1, and the decoded deltas of those not yet applied.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Log<D> {
-    kept: Vec<Kept>,
-    /// Decoded deltas of the last `unapplied.len()` entries; `None` for entries without one.
-    unapplied: VecDeque<Option<D>>,
-}
+impl<N: Id> Log<N> {
+    pub(crate) const fn new(base: Lsn) -> Self {
+        Self { base, bytes: Vec::new(), dead: 0, origin: 0, metas: VecDeque::new(), starts: VecDeque::new() }
+    }
 
-impl<D> Log<D> {
-    pub(crate) const fn new() -> Self {
-        Self { kept: Vec::new(), unapplied: VecDeque::new() }
+    /// The entry before the first.
+    pub(crate) const fn base(&self) -> Lsn {
+        self.base
     }
 
     pub(crate) fn last(&self) -> Lsn {
-        Lsn { epoch: self.kept.last().map_or(0, |kept| kept.entry.epoch), sequence: sequence(self.kept.len()) }
+        let Some(meta) = self.metas.back() else { return self.base };
+        Lsn { epoch: meta.epoch, sequence: self.base.sequence + len(self.metas.len()) }
     }
 
-    /// The epoch of an entry: 0 for sequence 0, `None` beyond the end.
+    fn index(&self, sequence: u64) -> Option<usize> {
+        usize::try_from(sequence.checked_sub(self.base.sequence)?.checked_sub(1)?).ok()
+    }
+
+    /// The epoch of an entry, or of the base.
     pub(crate) fn epoch_at(&self, sequence: u64) -> Option<u64> {
-        if sequence == 0 { Some(0) } else { self.entry(sequence).map(|entry| entry.epoch) }
+        if sequence == self.base.sequence {
+            return Some(self.base.epoch);
+        }
+        self.metas.get(self.index(sequence)?).map(|meta| meta.epoch)
     }
 
-    pub(crate) fn entry(&self, sequence: u64) -> Option<&Entry> {
-        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
-        self.kept.get(index).map(|kept| &kept.entry)
-    }
-
-    /// Encoded bytes of the entries up to and including `sequence`.
+    /// Bytes of the whole history up to and including `sequence`, clamped to what is in memory.
     pub(crate) fn bytes_to(&self, sequence: u64) -> u64 {
-        let index = sequence.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-        index.and_then(|index| self.kept.get(index)).map_or(0, |kept| kept.end_bytes)
+        match self.index(sequence) {
+            None => self.origin + len(self.dead),
+            Some(index) => match self.metas.get(index) {
+                Some(meta) => meta.end,
+                None => self.origin + len(self.bytes.len()),
+            },
+        }
     }
 
-    pub(crate) fn push(&mut self, entry: Entry, delta: Option<D>) -> Lsn {
-        let len = u64::try_from(entry.encoded_len()).unwrap_or(u64::MAX);
-        let end_bytes = self.kept.last().map_or(0, |kept| kept.end_bytes).saturating_add(len);
-        self.kept.push(Kept { entry, end_bytes });
-        self.unapplied.push_back(delta);
+    fn offset(&self, sequence: u64) -> usize {
+        usize::try_from(self.bytes_to(sequence) - self.origin).expect("offsets lie within the buffer")
+    }
+
+    /// The bytes of the entries after `after` up to and including `to`.
+    pub(crate) fn slice(&self, after: u64, to: u64) -> &[u8] {
+        &self.bytes[self.offset(after)..self.offset(to)]
+    }
+
+    pub(crate) fn entry(&self, sequence: u64) -> Option<Raw<'_>> {
+        self.metas.get(self.index(sequence)?)?;
+        Raw::read(&mut Reader(self.slice(sequence - 1, sequence)))
+    }
+
+    pub(crate) fn body(&self, sequence: u64) -> Option<Body<'_, N>> {
+        self.entry(sequence)?.body()
+    }
+
+    /// Who wrote the epoch, if it begins in the log.
+    pub(crate) fn author(&self, epoch: u64) -> Option<Actor<N>> {
+        self.starts.iter().rev().find(|start| start.epoch == epoch).map(|start| start.author)
+    }
+
+    pub(crate) fn push(&mut self, epoch: u64, body: &Body<'_, N>) -> Lsn {
+        self.push_with(epoch, body.kind(), |out| body.write(out));
+        if let Body::EpochStart { author, .. } = *body {
+            self.starts.push_back(Boundary { epoch, first: self.last().sequence, author });
+        }
         self.last()
     }
 
-    /// Drops the entries after `keep`, none of which is applied.
-    pub(crate) fn truncate(&mut self, keep: u64) {
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX).min(self.kept.len());
-        let dropped = self.kept.len() - keep;
-        let unapplied = self.unapplied.len().checked_sub(dropped).expect("an applied entry is never truncated");
-        self.unapplied.truncate(unapplied);
-        self.kept.truncate(keep);
+    fn push_with(&mut self, epoch: u64, kind: u8, payload: impl FnOnce(&mut Vec<u8>)) {
+        put_entry(&mut self.bytes, epoch, kind, payload);
+        self.metas.push_back(Meta { epoch, end: self.origin + len(self.bytes.len()) });
     }
 
-    /// The decoded delta of the next entry to apply.
-    pub(crate) fn take_unapplied(&mut self) -> Option<D> {
-        self.unapplied.pop_front().flatten()
+    /// Appends an entry that was checked.
+    pub(crate) fn push_raw(&mut self, entry: &Raw<'_>, author: Option<Actor<N>>) {
+        self.bytes.put(entry.bytes);
+        self.metas.push_back(Meta { epoch: entry.epoch, end: self.origin + len(self.bytes.len()) });
+        if let Some(author) = author {
+            self.starts.push_back(Boundary { epoch: entry.epoch, first: self.last().sequence, author });
+        }
+    }
+
+    /// Drops the entries after `keep`.
+    pub(crate) fn truncate(&mut self, keep: u64) {
+        self.bytes.truncate(self.offset(keep));
+        self.metas.truncate(self.index(keep).map_or(0, |index| index + 1));
+        while self.starts.back().is_some_and(|start| start.first > keep) {
+            self.starts.pop_back();
+        }
+    }
+
+    /// Drops the entries up to and including `to`, which is in the log.
+    pub(crate) fn release(&mut self, to: u64) {
+        while self.base.sequence < to
+            && let Some(meta) = self.metas.pop_front()
+        {
+            self.base = Lsn { epoch: meta.epoch, sequence: self.base.sequence + 1 };
+            self.dead = usize::try_from(meta.end - self.origin).expect("offsets lie within the buffer");
+        }
+        while self.starts.front().is_some_and(|start| start.first <= self.base.sequence) {
+            self.starts.pop_front();
+        }
+        if self.dead * 2 > self.bytes.len() {
+            self.bytes.drain(..self.dead);
+            self.origin += len(self.dead);
+            self.dead = 0;
+        }
     }
 
     /// The greatest place at or before `at` whose entry is of `epoch` or older: where two logs may still agree.
+    /// Not before the base.
     pub(crate) fn agreeable(&self, at: u64, epoch: u64) -> Lsn {
-        let at = usize::try_from(at).unwrap_or(usize::MAX).min(self.kept.len());
+        let upto = self.index(at).map_or(0, |index| index.saturating_add(1).min(self.metas.len()));
         // Epochs never fall along a log.
-        let keep = self.kept[..at].partition_point(|kept| kept.entry.epoch <= epoch);
-        let epoch = keep.checked_sub(1).map_or(0, |index| self.kept[index].entry.epoch);
-        Lsn { epoch, sequence: sequence(keep) }
+        let keep = self.metas.partition_point(|meta| meta.epoch <= epoch).min(upto);
+        match keep.checked_sub(1) {
+            None => self.base,
+            Some(index) => Lsn { epoch: self.metas[index].epoch, sequence: self.base.sequence + len(keep) },
+        }
+    }
+
+    /// The longest run of entries after `after` that fits `room` bytes; the sequence of its last.
+    pub(crate) fn run(&self, after: u64, room: u64) -> u64 {
+        let start = self.bytes_to(after);
+        let Some(first) = self.index(after + 1) else { return after };
+        // A frame holds few entries compared with the log: walk.
+        let fits = self.metas.range(first.min(self.metas.len())..).take_while(|meta| meta.end - start <= room).count();
+        after + len(fits)
     }
 }
 
-fn sequence(len: usize) -> u64 {
+pub(crate) fn len(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
+
+/// The least an entry takes: its header.
+pub(crate) const MIN_ENTRY: usize = ENTRY_HEADER;

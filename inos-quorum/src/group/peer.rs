@@ -1,8 +1,13 @@
 //! What a member knows of, and owes to, another one.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::wire::{Mismatch, Verdict};
+use super::{
+    parcel::Parcel,
+    wire::{Mismatch, Verdict, What},
+};
+use crate::{Actor, Dot, Lsn, NodeClass};
 
 /// How entries are sent to a follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +18,8 @@ pub(crate) enum Flow {
     Probing,
     /// The logs agree: frames follow each other without waiting.
     Stream,
+    /// Something larger than a frame is under way.
+    Parcel(Parcel),
 }
 
 /// Where this member's request for a vote stands.
@@ -24,17 +31,45 @@ pub(crate) enum Ask {
     Granted,
 }
 
+/// What it is to the group, in the latest configuration here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Standing {
+    Voter,
+    Learner(NodeClass),
+    /// No member: introduced by the integrator, or a member of before.
+    Contact,
+}
+
 /// At most one frame of each kind is owed to a member: the latest. So nothing queues up, whatever the load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Peer<N> {
-    pub(crate) node: N,
-    pub(crate) incarnation: Option<u64>,
+    pub(crate) seat: Actor<N>,
+    pub(crate) standing: Standing,
+    pub(crate) life: Option<u64>,
+    /// What the detector says last. Nothing was said: neither.
+    pub(crate) is_alive: bool,
+    pub(crate) unreachable: bool,
 
     /// The epoch asked about, and the answer.
     pub(crate) owed_pre_vote: Option<(u64, Verdict)>,
     pub(crate) owed_vote: Option<Verdict>,
     pub(crate) owed_append: Option<Option<Mismatch>>,
+    pub(crate) owed_part: Option<(What, Lsn, u64)>,
+    /// As its follower: orphans are due to it.
+    pub(crate) owes_orphans: bool,
+    /// An orphan larger than a frame is on its way to it.
+    pub(crate) orphan: Option<Parcel>,
+    /// Acknowledgements of orphans, to who is no member.
+    pub(crate) owed_acks: Vec<Dot<N>>,
+    pub(crate) owes_notice: bool,
+    /// It belonged to an older generation and may hold orphans of it.
+    pub(crate) is_former: bool,
+    /// It is of a later generation and takes the orphans of this one.
+    pub(crate) is_heir: bool,
+    pub(crate) owes_elect: bool,
     pub(crate) ask: Ask,
+    /// The greatest `fast` it told in the present canvass.
+    pub(crate) fast: Lsn,
 
     /// When it last answered this primary.
     pub(crate) heard_at: Duration,
@@ -54,14 +89,26 @@ pub(crate) struct Peer<N> {
 }
 
 impl<N> Peer<N> {
-    pub(crate) const fn new(node: N) -> Self {
+    pub(crate) const fn new(seat: Actor<N>, standing: Standing) -> Self {
         Self {
-            node,
-            incarnation: None,
+            seat,
+            standing,
+            life: None,
+            is_alive: false,
+            unreachable: false,
             owed_pre_vote: None,
             owed_vote: None,
             owed_append: None,
+            owed_part: None,
+            owes_orphans: false,
+            orphan: None,
+            owed_acks: Vec::new(),
+            owes_notice: false,
+            is_former: false,
+            is_heir: false,
+            owes_elect: false,
             ask: Ask::Nothing,
+            fast: Lsn { epoch: 0, sequence: 0 },
             heard_at: Duration::ZERO,
             next: 1,
             matched: 0,
@@ -73,11 +120,28 @@ impl<N> Peer<N> {
         }
     }
 
+    pub(crate) fn is_member(&self) -> bool {
+        self.standing != Standing::Contact
+    }
+
+    /// Whether its acknowledgement may make a receipt `Fast`, and as what.
+    pub(crate) const fn fast_class(&self) -> Option<NodeClass> {
+        match self.standing {
+            Standing::Voter => Some(NodeClass::Voter),
+            Standing::Learner(NodeClass::Ephemeral) => Some(NodeClass::Ephemeral),
+            Standing::Learner(NodeClass::Voter) | Standing::Contact => None,
+        }
+    }
+
     /// A new epoch: what was owed and asked in the old one is void.
     pub(crate) fn forget_epoch(&mut self) {
         self.owed_pre_vote = None;
         self.owed_vote = None;
         self.owed_append = None;
+        self.owed_part = None;
+        self.owes_orphans = false;
+        self.orphan = None;
+        self.owes_elect = false;
         self.ask = Ask::Nothing;
     }
 
@@ -87,7 +151,7 @@ impl<N> Peer<N> {
         self.next = next;
         self.matched = 0;
         self.flow = Flow::Probe;
-        self.beat = true;
+        self.beat = self.is_member();
         self.round = 0;
         self.timed = None;
     }
@@ -120,7 +184,9 @@ impl<N> Peer<N> {
         let news = matched > self.matched;
         if news {
             self.matched = matched;
-            self.flow = Flow::Stream;
+            if !matches!(self.flow, Flow::Parcel(parcel) if parcel.id.sequence > matched) {
+                self.flow = Flow::Stream;
+            }
         }
         news
     }

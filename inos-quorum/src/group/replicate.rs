@@ -3,58 +3,102 @@
 use alloc::vec::Vec;
 
 use super::{
-    Group, State,
-    log::{Body, Entry},
+    Group, Office,
+    entry::{Body, Raw},
+    log::{MIN_ENTRY, len},
+    membership::Configuration,
     peer::{Flow, Peer},
-    session::Done,
-    wire::{APPEND_OVERHEAD, Message, Mismatch},
+    state::{Applied, State},
+    wire::{APPEND_OVERHEAD, Message, Mismatch, What},
 };
 use crate::{
-    Event, Id, Lsn, MAX_VOTERS, Machine, MessageError, Stage, Storage,
-    bytes::{Reader, seal},
+    Actor, Event, Id, Lsn, Machine, MessageError, Stage, Storage, VectorClock,
+    bytes::{Put, Reader, seal},
 };
 
-/// New entries, with their deltas decoded.
-type News<M> = Vec<(Entry, Option<<M as Machine>::Delta>)>;
+/// An entry that may enter the log.
+pub(super) struct Checked<'a, N> {
+    pub(super) raw: Raw<'a>,
+    author: Option<Actor<N>>,
+    configuration: Option<Configuration<N>>,
+}
+
+/// Rounds that are remembered for the lease; more only come of a flood of reads.
+const MAX_ROUNDS: usize = 1024;
 
 impl<N: Id, M: Machine> Group<N, M> {
-    pub(super) fn on_append(&mut self, peer: usize, message: Message<'_>) -> Result<(), MessageError> {
-        let Message::Append { epoch, prev, commit, round, count, entries } = message else {
+    pub(super) fn check_rival(&self, peer: usize, epoch: u64) -> Result<(), MessageError> {
+        let from = self.peers[peer].seat;
+        let rival = self.office == Office::Primary || self.primary.is_some_and(|primary| primary != from);
+        if epoch == self.hard.epoch && rival {
+            return Err(MessageError::Contradiction { sequence: 0 });
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_append(&mut self, peer: usize, epoch: u64, message: &Message<'_, N>) -> Result<(), MessageError> {
+        let Message::Append { prev, commit, round, fast, quiet, count, entries } = *message else {
             return Err(MessageError::Malformed);
         };
-        let entries = read_entries(entries, count, prev, epoch)?;
-        let from = self.peers[peer].node;
+        // Entries that are not looked at for their own sake have to be entries all the same.
+        let is_framed = || {
+            let mut reader = Reader(entries);
+            (0..count).all(|_| Raw::read(&mut reader).is_some()) && reader.0.is_empty()
+        };
         if epoch < self.hard.epoch {
+            if !is_framed() {
+                return Err(MessageError::Malformed);
+            }
             // It is deposed and does not know. The answer carries the epoch.
             self.peers[peer].owed_append = Some(None);
             return Ok(());
         }
-        let rival = self.state == State::Primary || self.primary.is_some_and(|primary| primary != from);
-        if epoch == self.hard.epoch && rival {
-            return Err(MessageError::Contradiction { sequence: 0 });
+        self.check_rival(peer, epoch)?;
+        let end = prev.sequence.checked_add(u64::from(count)).filter(|&end| end < u64::MAX);
+        let end = end.filter(|_| entries.len() / MIN_ENTRY >= count as usize).ok_or(MessageError::Malformed)?;
+        if self.configuration().number == 0 {
+            if !is_framed() {
+                return Err(MessageError::Malformed);
+            }
+            self.follow(epoch, peer);
+            self.peers[peer].owed_append = Some(Some(Mismatch::Blank));
+            return Ok(());
         }
         // What this primary sent before binds it like what is committed: it never changes its own log.
         let settled = if epoch == self.hard.epoch { self.commit.max(self.verified) } else { self.commit };
-        let agrees = self.log.epoch_at(prev.sequence) == Some(prev.epoch);
+        let here = self.log.epoch_at(prev.sequence);
+        // Before the base everything is committed, and the same everywhere.
+        let agrees = here == Some(prev.epoch) || prev.sequence < self.log.base().sequence;
         if !agrees && prev.sequence <= settled {
             return Err(MessageError::Contradiction { sequence: prev.sequence });
         }
         // All that can fail comes before the first change.
-        let last_sequence = prev.sequence + u64::from(count);
-        let news = if agrees { self.read_news(prev.sequence, settled, entries)? } else { Vec::new() };
+        let news = match agrees {
+            true => self.check_news(prev, settled, epoch, count, entries)?,
+            false if is_framed() => None,
+            false => return Err(MessageError::Malformed),
+        };
 
-        self.follow(epoch, from);
+        self.follow(epoch, peer);
+        self.quiet = quiet;
+        self.note_fast(Lsn { epoch, sequence: fast });
+        let new_round = round > self.round_seen;
         self.round_seen = self.round_seen.max(round);
+        if new_round && !self.orphans.is_empty() {
+            self.peers[peer].owes_orphans = true;
+        }
         if !agrees {
             let hint = self.log.agreeable(prev.sequence, prev.epoch);
-            self.peers[peer].owed_append = Some(Some(Mismatch { prev: prev.sequence, hint }));
+            self.peers[peer].owed_append = Some(Some(Mismatch::Prev { prev: prev.sequence, hint }));
             return Ok(());
         }
-        if news.is_empty() || self.config.storage == Storage::Volatile {
+        if new_round || news.is_none() || self.config.storage == Storage::Volatile {
             self.peers[peer].owed_append = Some(None);
         }
-        self.take_news(last_sequence, news);
-        self.verified = self.verified.max(last_sequence);
+        if let Some((keep, bytes)) = news {
+            self.take_news(keep, bytes);
+        }
+        self.verified = self.verified.max(end);
         let commit = commit.min(self.verified);
         if commit > self.commit {
             self.commit = commit;
@@ -63,62 +107,154 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(())
     }
 
-    /// The entries that the log does not hold yet, with their deltas decoded. `after` precedes the first of `entries`;
-    /// the log does not change up to `settled`.
-    fn read_news(&self, after: u64, settled: u64, entries: Vec<Entry>) -> Result<News<M>, MessageError> {
-        let max = self.max_delta_bytes();
-        let mut news = Vec::new();
-        for (sequence, entry) in (after + 1..).zip(entries) {
-            if news.is_empty() {
-                match self.log.epoch_at(sequence) {
-                    Some(epoch) if epoch == entry.epoch => continue,
+    /// Checks the entries that the log does not hold yet; what to keep, and their bytes. `prev` precedes the first of
+    /// `entries`; the log does not change up to `settled`.
+    fn check_news<'a>(
+        &self,
+        prev: Lsn,
+        settled: u64,
+        epoch: u64,
+        count: u32,
+        entries: &'a [u8],
+    ) -> Result<Option<(u64, &'a [u8])>, MessageError> {
+        let mut reader = Reader(entries);
+        let mut floor = prev.epoch;
+        let mut news = None;
+        for sequence in (prev.sequence + 1..).take(count as usize) {
+            let rest = reader.0;
+            if news.is_none() {
+                let raw = Raw::read(&mut Reader(rest)).ok_or(MessageError::Malformed)?;
+                let held = match self.log.epoch_at(sequence) {
+                    Some(epoch) if epoch == raw.epoch => true,
                     Some(_) if sequence <= settled => return Err(MessageError::Contradiction { sequence }),
-                    _ => {}
+                    _ => sequence <= self.log.base().sequence,
+                };
+                if held {
+                    reader.take(raw.bytes.len()).ok_or(MessageError::Malformed)?;
+                    floor = raw.epoch;
+                    continue;
                 }
+                news = Some((sequence - 1, rest));
             }
-            let delta = match &entry.body {
-                Body::EpochStart => None,
-                // In a short envelope a longer one may arrive than this member could send on.
-                Body::Write { delta, .. } if delta.len() > max => {
-                    return Err(MessageError::TooLong { len: delta.len(), max });
-                }
-                Body::Write { delta, .. } => {
-                    Some(M::decode(delta).map_err(|_| MessageError::Undecodable { sequence })?)
-                }
+            floor = self.read_entry(&mut reader, sequence, floor)?.raw.epoch;
+        }
+        reader.end().ok_or(MessageError::Malformed)?;
+        if floor > epoch { Err(MessageError::Malformed) } else { Ok(news) }
+    }
+
+    /// Reads the next entry, which is to stand at `sequence` after one of the epoch `floor`.
+    pub(super) fn read_entry<'a>(
+        &self,
+        reader: &mut Reader<'a>,
+        sequence: u64,
+        floor: u64,
+    ) -> Result<Checked<'a, N>, MessageError> {
+        let raw = Raw::read(reader).ok_or(MessageError::Malformed)?;
+        let body = raw.body::<N>().ok_or(MessageError::Malformed)?;
+        // Each epoch begins with its start, and has one.
+        let starts = matches!(body, Body::EpochStart { .. });
+        if raw.epoch == 0 || raw.epoch < floor || (raw.epoch > floor) != starts {
+            return Err(MessageError::Malformed);
+        }
+        self.check_change(&body, sequence)?;
+        let author = if let Body::EpochStart { author, .. } = body { Some(author) } else { None };
+        let configuration = if let Body::Configuration(configuration) = body { Some(configuration) } else { None };
+        Ok(Checked { raw, author, configuration })
+    }
+
+    /// A change has to be one of this machine.
+    pub(super) fn check_change(&self, body: &Body<'_, N>, sequence: u64) -> Result<(), MessageError> {
+        let Some(change) = body.change() else { return Ok(()) };
+        let max = self.max_delta_bytes();
+        if change.delta.len() + change.extra.len() > max {
+            return Err(MessageError::TooLong { len: change.delta.len() + change.extra.len(), max });
+        }
+        if !change.extra.is_empty() {
+            VectorClock::<N>::from_bytes(change.extra).map_err(|_| MessageError::Malformed)?;
+        }
+        M::decode(change.delta).map_err(|_| MessageError::Undecodable { sequence })?;
+        Ok(())
+    }
+
+    /// Appends the checked `entries` after `keep`, in place of whatever stands there.
+    fn take_news(&mut self, keep: u64, entries: &[u8]) {
+        if keep < self.log.last().sequence {
+            self.drop_after(keep);
+        }
+        let mut reader = Reader(entries);
+        while !reader.0.is_empty() {
+            let Some(raw) = Raw::read(&mut reader) else { break };
+            let (author, configuration) = match raw.body() {
+                Some(Body::EpochStart { author, .. }) => (Some(author), None),
+                Some(Body::Configuration(configuration)) => (None, Some(configuration)),
+                _ => (None, None),
             };
-            news.push((entry, delta));
-        }
-        Ok(news)
-    }
-
-    /// Appends `news`, the last of which is entry `last_sequence`, in place of whatever stands there.
-    fn take_news(&mut self, last_sequence: u64, news: News<M>) {
-        let keep = last_sequence - super::sequence(news.len());
-        if !news.is_empty() && keep < self.log.last().sequence {
-            self.log.truncate(keep);
-            self.disk.truncated(keep);
-        }
-        for (entry, delta) in news {
-            self.log.push(entry, delta);
+            self.push_entry(&Checked { raw, author, configuration });
         }
     }
 
-    fn follow(&mut self, epoch: u64, primary: N) {
+    pub(super) fn push_entry(&mut self, entry: &Checked<'_, N>) {
+        self.log.push_raw(&entry.raw, entry.author);
+        self.appended_with(self.log.last().sequence, entry.configuration.clone());
+    }
+
+    /// A configuration rules from here on.
+    fn appended_with(&mut self, sequence: u64, configuration: Option<Configuration<N>>) {
+        if let Some(configuration) = configuration {
+            let committed = crate::Committed::No;
+            self.events.push_back(Event::Membership { configuration: configuration.clone(), committed });
+            self.changes.push_back((sequence, configuration));
+            self.seat_peers();
+        }
+        self.apply_tip();
+    }
+
+    /// This primary appended an entry.
+    pub(super) fn appended(&mut self, sequence: u64) {
+        let configuration = match self.log.body(sequence) {
+            Some(Body::Configuration(configuration)) => Some(configuration),
+            _ => None,
+        };
+        self.appended_with(sequence, configuration);
+    }
+
+    /// Drops the entries after `keep`, none of which is committed here; their writes are kept as orphans.
+    pub(super) fn drop_after(&mut self, keep: u64) {
+        self.keep_orphans(keep);
+        self.log.truncate(keep);
+        self.disk.truncated(keep);
+        let before = self.changes.len();
+        while self.changes.back().is_some_and(|&(sequence, _)| sequence > keep) {
+            self.changes.pop_back();
+        }
+        if self.changes.len() < before {
+            self.seat_peers();
+        }
+        if self.tip.as_ref().is_some_and(|tip| tip.applied.sequence > keep) {
+            self.rebuild_tip();
+        }
+    }
+
+    pub(super) fn follow(&mut self, epoch: u64, peer: usize) {
         if epoch > self.hard.epoch {
             self.adopt(epoch);
         }
+        let primary = self.peers[peer].seat;
         let elect_min = self.config.elect_min;
         self.heard_primary_at = Some(self.now);
+        self.canvass_failed = false;
+        self.stepped_aside = false;
+        self.quiet = false;
         self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
-        if self.state != State::Follower || self.primary != Some(primary) {
-            self.set_state(State::Follower, Some(primary));
+        if self.office != Office::Follower || self.primary != Some(primary) {
+            self.set_office(Office::Follower, Some(primary));
         }
     }
 
     /// More entries became durable here: the primary wants to know.
     pub(super) fn owe_append_reply(&mut self) {
         let primary = self.primary;
-        if let Some(peer) = self.peers.iter_mut().find(|peer| Some(peer.node) == primary) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| Some(peer.seat) == primary) {
             peer.owed_append.get_or_insert(None);
         }
     }
@@ -132,167 +268,302 @@ impl<N: Id, M: Machine> Group<N, M> {
         mismatch: Option<Mismatch>,
     ) -> Result<(), MessageError> {
         if epoch > self.hard.epoch {
-            self.adopt(epoch);
+            if self.peers[peer].is_member() {
+                self.adopt(epoch);
+            }
             return Ok(());
         }
-        if epoch < self.hard.epoch || self.state != State::Primary {
+        if epoch < self.hard.epoch || self.office != Office::Primary {
             return Ok(());
         }
-        if matched > self.log.last().sequence || round > self.round {
+        if matched > self.log.last().sequence || round > self.lead.round {
             return Err(MessageError::Contradiction { sequence: matched });
         }
-        let now = self.now;
-        let peer = &mut self.peers[peer];
-        peer.round_echoed(round, now);
-        let news = peer.holds(matched);
-        if let Some(Mismatch { prev, hint }) = mismatch {
-            // In a probe only the answer to the probe counts: older ones would send it back for nothing.
-            let stale = prev <= peer.matched || (peer.flow != Flow::Stream && prev.checked_add(1) != Some(peer.next));
-            if !stale {
-                let agreed = self.log.agreeable(hint.sequence, hint.epoch).sequence;
-                peer.next = (agreed + 1).clamp(peer.matched + 1, peer.next.max(peer.matched + 1));
-                peer.flow = Flow::Probe;
+        let (now, base) = (self.now, self.log.base().sequence);
+        let slot = &mut self.peers[peer];
+        slot.round_echoed(round, now);
+        let news = slot.holds(matched);
+        let parcel = matches!(slot.flow, Flow::Parcel(_));
+        match mismatch {
+            _ if parcel => {}
+            None => slot.flow = Flow::Stream,
+            Some(Mismatch::Blank) => self.start_parcel(peer, What::Snapshot),
+            Some(Mismatch::Prev { prev, hint }) => {
+                // In a probe only the answer to the probe counts: older ones would send it back for nothing.
+                let stale =
+                    prev <= slot.matched || (slot.flow != Flow::Stream && prev.checked_add(1) != Some(slot.next));
+                if !stale {
+                    let agreed = self.log.agreeable(hint.sequence, hint.epoch).sequence;
+                    let slot = &mut self.peers[peer];
+                    slot.next = (agreed + 1).clamp(slot.matched + 1, slot.next.max(slot.matched + 1));
+                    slot.flow = Flow::Probe;
+                    // At the base itself its log may still agree, until it says no; before it nobody can tell.
+                    if hint.sequence < base || prev == base {
+                        self.start_parcel(peer, What::Snapshot);
+                    }
+                }
             }
-        } else if peer.flow != Flow::Stream {
-            peer.flow = Flow::Stream;
         }
+        self.confirm();
         if news {
             self.try_commit();
+            self.acknowledge_fast();
         }
         self.release_reads();
+        self.after_catching_up(peer);
         Ok(())
+    }
+
+    /// How far a majority has echoed the rounds, and what follows for the lease.
+    fn confirm(&mut self) {
+        let (own, round) = (self.envelope.seat, self.lead.round);
+        let confirmed = self
+            .configuration()
+            .confirmed(|seat| if seat == own { round } else { self.peer(seat).map_or(0, |peer| peer.round) });
+        if confirmed <= self.lead.confirmed {
+            return;
+        }
+        self.lead.confirmed = confirmed;
+        let mut opened = None;
+        while let Some(&(round, opened_at)) = self.lead.rounds.front()
+            && round <= confirmed
+        {
+            opened = Some(opened_at);
+            self.lead.rounds.pop_front();
+        }
+        if let Some(opened_at) = opened.filter(|_| !self.lead.lease_barred && confirmed > self.lead.fenced) {
+            let from = if cfg!(inos_bug = "lease_from_receipt") { self.now } else { opened_at };
+            self.lead.lease_until = self.lead.lease_until.max(from + self.config.lease);
+        }
+    }
+
+    pub(super) fn peer(&self, seat: Actor<N>) -> Option<&Peer<N>> {
+        self.peers.iter().find(|peer| peer.seat == seat)
     }
 
     /// Recomputed from scratch each time: the array is tiny, and incremental order is how openraft 1802 lost writes.
     pub(super) fn try_commit(&mut self) {
-        let mut held = [0; MAX_VOTERS];
-        held[0] = self.held();
-        for (slot, peer) in held[1..].iter_mut().zip(&self.peers) {
-            *slot = peer.matched;
+        if self.office != Office::Primary {
+            return;
         }
-        held.sort_unstable_by(|a, b| b.cmp(a));
-        let commit = held[self.config.mode.write_quorum(self.voters.len()) - 1];
-        // An entry of an older epoch that a majority holds may still be replaced by a later primary; one of this epoch
+        let (own, own_held) = (self.envelope.seat, self.held());
+        let commit = self.configuration().written(self.config.mode, |seat| {
+            if seat == own { own_held } else { self.peer(seat).map_or(0, |peer| peer.matched) }
+        });
+        // An entry of an older epoch that a quorum holds may still be replaced by a later primary; one of this epoch
         // cannot, and neither can those before it (Ongaro and Ousterhout 2014, figure 8).
-        if commit > self.commit && self.log.epoch_at(commit) == Some(self.hard.epoch) {
+        let own_epoch = self.log.epoch_at(commit) == Some(self.hard.epoch) || cfg!(inos_bug = "commit_of_older_epoch");
+        if commit > self.commit && own_epoch {
             self.commit = commit;
             self.apply();
             self.release_reads();
+            self.after_commit();
         }
     }
 
     /// Applies what is committed.
     pub(super) fn apply(&mut self) {
-        while self.applied.sequence < self.commit {
-            let sequence = self.applied.sequence + 1;
+        while self.state.applied.sequence < self.commit {
+            let sequence = self.state.applied.sequence + 1;
             let entry = self.log.entry(sequence).expect("committed entries are in the log");
-            let lsn = Lsn { epoch: entry.epoch, sequence };
-            let op = match entry.body {
-                Body::EpochStart => None,
-                Body::Write { op, .. } => Some(op),
-            };
-            let delta = self.log.take_unapplied();
-            if let (Some(op), Some(delta)) = (op, delta) {
-                let output = self.machine.apply(lsn, &delta);
-                self.in_flight.remove(&op);
-                if self.pending.remove(&sequence).is_some() {
-                    let output = Some(output.clone());
-                    self.events.push_back(Event::Receipt { id: op, stage: Stage::Committed, lsn, output });
+            let place = Lsn { epoch: entry.epoch, sequence };
+            let applied = self.state.apply(&entry, &self.log).expect("entries are checked before they enter a log");
+            match applied {
+                Applied::Nothing => {}
+                Applied::Write { op, lsn, output } => self.tell_committed(op, place, lsn, output),
+                Applied::Orphan { op, dot, origin, resolution } => self.tell_orphan(op, dot, origin, resolution),
+                Applied::EpochStart => self.tell_losses(),
+                Applied::Configuration => {
+                    self.changes.pop_front();
+                    let configuration = self.state.configuration.clone();
+                    self.events.push_back(Event::Membership { configuration, committed: crate::Committed::Yes });
                 }
-                self.sessions.insert(op, Done { lsn, output });
             }
-            self.applied = lsn;
         }
-        while self.write_deadlines.front().is_some_and(|(_, sequence)| !self.pending.contains_key(sequence)) {
+        self.tell_losses();
+        self.settle_orphans();
+        self.forget_early(self.commit);
+        while self.lead.ages.front().is_some_and(|&(sequence, _)| sequence <= self.commit) {
+            self.lead.ages.pop_front();
+        }
+        while self.write_deadlines.front().is_some_and(|&(_, sequence)| !self.is_pending(sequence)) {
             self.write_deadlines.pop_front();
+        }
+        self.trim_log();
+    }
+
+    fn tell_committed(&mut self, op: crate::OpId, place: Lsn, lsn: Lsn, output: M::Output) {
+        if let Ok(at) = self.lead.in_flight.binary_search_by_key(&op, |&(op, _)| op)
+            && self.lead.in_flight[at].1 == place.sequence
+        {
+            self.lead.in_flight.remove(at);
+        }
+        let awaited = match self.pending.front() {
+            Some(pending) if pending.lsn == place => self.pending.pop_front().map(|pending| pending.op),
+            _ => None,
+        };
+        let doubted = self.doubts.iter().position(|doubt| doubt.lsn == place);
+        let doubted = doubted.map(|index| self.doubts.swap_remove(index).op);
+        if awaited.or(doubted).is_some() {
+            self.events.push_back(Event::Receipt { id: op, stage: Stage::Committed, lsn, output: Some(output) });
+        }
+    }
+
+    /// Forgets the entries that nobody here needs, and that stragglers get as a snapshot.
+    pub(super) fn trim_log(&mut self) {
+        let applied = self.state.applied.sequence;
+        let stored = match self.config.storage {
+            Storage::Durable => applied.min(self.disk.tail()),
+            Storage::Volatile => applied,
+        };
+        let base = self.log.base().sequence;
+        let mut to = applied.saturating_sub(self.config.ring_entries).max(base);
+        while to < stored && self.log.bytes_to(applied) - self.log.bytes_to(to) > self.config.ring_bytes {
+            to += 1;
+        }
+        if let Some((lsn, _)) = &self.snapshot {
+            // Whoever is about to get a snapshot should not be behind again when it has it.
+            let patience = self.config.ring_entries.saturating_mul(4);
+            to = to.min(lsn.sequence.max(applied.saturating_sub(patience)));
+        }
+        let to = to.min(stored);
+        if to > base {
+            self.log.release(to);
         }
     }
 
     pub(super) fn repeat_heartbeat(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;
+        self.adopt_own_orphans();
+        self.drive();
+        self.repeat_notices();
         self.open_round();
         for peer in &mut self.peers {
-            if peer.flow == Flow::Probing {
-                peer.flow = Flow::Probe;
+            match &mut peer.flow {
+                Flow::Probing => peer.flow = Flow::Probe,
+                Flow::Parcel(parcel) => parcel.again(),
+                Flow::Probe | Flow::Stream => {}
             }
         }
     }
 
     /// Makes every member answer anew.
     pub(super) fn open_round(&mut self) {
-        self.round += 1;
-        self.peers.iter_mut().for_each(|peer| peer.beat = true);
+        self.lead.round += 1;
+        if self.lead.rounds.len() == MAX_ROUNDS {
+            self.lead.rounds.pop_front();
+        }
+        self.lead.rounds.push_back((self.lead.round, self.now));
+        self.peers.iter_mut().for_each(|peer| peer.beat = peer.is_member());
+        self.confirm();
     }
 
     pub(super) fn has_append(&self, peer: &Peer<N>) -> bool {
-        self.state == State::Primary && (peer.beat || self.may_send_entries(peer))
+        self.office == Office::Primary && peer.is_member() && (peer.beat || self.may_send(peer))
     }
 
-    fn may_send_entries(&self, peer: &Peer<N>) -> bool {
-        let under_way = self.log.bytes_to(peer.next - 1).saturating_sub(self.log.bytes_to(peer.matched));
-        let open = match peer.flow {
-            Flow::Probe => true,
+    fn may_send(&self, peer: &Peer<N>) -> bool {
+        let left = peer.next <= self.log.last().sequence;
+        match peer.flow {
+            Flow::Parcel(parcel) => self.parcel_is_due(&parcel),
+            Flow::Probe => left,
             Flow::Probing => false,
-            Flow::Stream => under_way == 0 || under_way < self.config.max_inflight_bytes,
-        };
-        open && peer.next <= self.log.last().sequence
+            Flow::Stream => {
+                let under_way = self.log.bytes_to(peer.next - 1).saturating_sub(self.log.bytes_to(peer.matched));
+                left && (under_way == 0 || under_way < self.config.max_inflight_bytes)
+            }
+        }
     }
 
     pub(super) fn write_append(&mut self, index: usize, out: &mut Vec<u8>) {
+        let room = len(self.config.max_frame - APPEND_OVERHEAD);
+        let base = self.log.base().sequence;
         let peer = &self.peers[index];
-        let first = peer.next;
-        let room = self.config.max_frame - APPEND_OVERHEAD;
-        let mut end = first;
-        let mut bytes = 0;
-        if self.may_send_entries(peer) {
-            while let Some(entry) = self.log.entry(end) {
-                bytes += entry.encoded_len();
-                if bytes > room {
-                    break;
-                }
-                end += 1;
-            }
+        let behind = match peer.flow {
+            Flow::Parcel(parcel) if parcel.what == What::Snapshot => self.parcel_is_gone(&parcel),
+            _ => peer.next <= base,
+        };
+        if behind {
+            self.start_parcel(index, What::Snapshot);
+        } else if peer.flow == Flow::Stream && self.may_send(peer) && self.log.run(peer.next - 1, room) < peer.next {
+            self.start_parcel(index, What::Entry);
         }
-        let epoch_before = self.log.epoch_at(first - 1).expect("the next entry follows one of the log");
+        let peer = &self.peers[index];
+        if let Flow::Parcel(parcel) = peer.flow
+            && !peer.beat
+        {
+            let moved = self.write_part(index, parcel, out);
+            self.peers[index].flow = Flow::Parcel(moved);
+            return;
+        }
+        let (after, end) = match peer.flow {
+            Flow::Parcel(parcel) if parcel.what == What::Snapshot => {
+                let last = self.log.last().sequence;
+                (last, last)
+            }
+            _ if !self.may_send(peer) || matches!(peer.flow, Flow::Parcel(_)) => (peer.next - 1, peer.next - 1),
+            _ => (peer.next - 1, self.log.run(peer.next - 1, room)),
+        };
+        let epoch_before = self.log.epoch_at(after).expect("the next entry follows one of the log");
         let message = Message::Append {
-            epoch: self.hard.epoch,
-            prev: Lsn { epoch: epoch_before, sequence: first - 1 },
+            prev: Lsn { epoch: epoch_before, sequence: after },
             commit: self.commit,
-            round: self.round,
-            count: u32::try_from(end - first).expect("a frame of at most 1 GiB holds fewer entries"),
+            round: self.lead.round,
+            fast: self.fast_high(),
+            quiet: self.lead.quiet,
+            count: u32::try_from(end - after).expect("a frame of at most 1 GiB holds fewer entries"),
             entries: &[],
         };
-        self.envelope.open(peer.node, &message, out);
-        for sequence in first..end {
-            self.log.entry(sequence).expect("counted above").encode(out);
-        }
+        self.envelope.open(peer.seat, self.hard.epoch, self.configuration().number, &message, out);
+        out.put(self.log.slice(after, end));
         seal(out);
-        let (now, round) = (self.now, self.round);
+        let (now, round) = (self.now, self.lead.round);
         let peer = &mut self.peers[index];
         peer.round_sent(round, now);
         peer.beat = false;
         match peer.flow {
             Flow::Probe => peer.flow = Flow::Probing,
-            Flow::Probing => {}
-            Flow::Stream => peer.next = end,
+            Flow::Probing | Flow::Parcel(_) => {}
+            Flow::Stream => peer.next = end + 1,
         }
     }
-}
 
-/// Reads exactly `count` entries whose epochs do not fall, from that of `prev` up to `epoch`.
-fn read_entries(bytes: &[u8], count: u32, prev: Lsn, epoch: u64) -> Result<Vec<Entry>, MessageError> {
-    let mut reader = Reader(bytes);
-    let mut entries = Vec::new();
-    let mut floor = prev.epoch;
-    for _ in 0..count {
-        let entry = Entry::decode(&mut reader).ok_or(MessageError::Malformed)?;
-        if entry.epoch < floor {
+    /// Puts the state of a snapshot in place of what is here.
+    pub(super) fn install(&mut self, peer: usize, id: Lsn, bytes: &[u8]) -> Result<(), MessageError> {
+        self.peers[peer].owed_append = Some(None);
+        if id.sequence <= self.commit {
+            return Ok(());
+        }
+        let state = State::decode(bytes).filter(|state: &State<N, M>| state.applied == id);
+        let state = state.ok_or(MessageError::Undecodable { sequence: id.sequence })?;
+        if state.configuration.number == 0 {
             return Err(MessageError::Malformed);
         }
-        floor = entry.epoch;
-        entries.push(entry);
+        self.counters.snapshots_installed += 1;
+        // What agrees with the snapshot stays; else all that is not committed may be an orphan.
+        let agrees = self.log.epoch_at(id.sequence) == Some(id.epoch);
+        if agrees {
+            self.commit = id.sequence;
+            self.apply();
+            self.verified = self.verified.max(id.sequence);
+            return Ok(());
+        }
+        self.drop_after(self.commit);
+        self.state = state;
+        self.log = super::Log::new(id);
+        self.commit = id.sequence;
+        self.verified = self.verified.max(id.sequence);
+        self.changes.clear();
+        self.disk.checkpoint();
+        if self.tip.is_some() {
+            self.rebuild_tip();
+        }
+        self.settle_orphans();
+        let configuration = self.state.configuration.clone();
+        self.events.push_back(Event::Membership { configuration, committed: crate::Committed::Yes });
+        self.seat_peers();
+        self.settle_doubts();
+        self.tell_losses();
+        Ok(())
     }
-    reader.end().ok_or(MessageError::Malformed)?;
-    let within = floor <= epoch && prev.sequence.checked_add(u64::from(count) + 1).is_some();
-    if within { Ok(entries) } else { Err(MessageError::Malformed) }
 }

@@ -2,22 +2,38 @@
 
 use alloc::vec::Vec;
 
+use super::{log::MIN_ENTRY, membership::Generation};
 use crate::{
-    Actor, GroupId, Id, Lsn, MessageError,
+    Actor, Dot, GroupId, Id, Lsn, MessageError,
     bytes::{CHECKSUM_BYTES, Put, Reader, Sealed, seal, unseal},
 };
 
 const MAGIC: [u8; 2] = *b"IQ";
-const VERSION: u8 = 1;
-const KIND_PRE_VOTE: u8 = 1;
-const KIND_PRE_VOTE_REPLY: u8 = 2;
-const KIND_VOTE: u8 = 3;
-const KIND_VOTE_REPLY: u8 = 4;
-const KIND_APPEND: u8 = 5;
-const KIND_APPEND_REPLY: u8 = 6;
+const VERSION: u8 = 2;
+const PRE_VOTE: u8 = 1;
+const PRE_VOTE_REPLY: u8 = 2;
+const VOTE: u8 = 3;
+const VOTE_REPLY: u8 = 4;
+const APPEND: u8 = 5;
+const APPEND_REPLY: u8 = 6;
+const PART: u8 = 7;
+const PART_REPLY: u8 = 8;
+const ORPHANS: u8 = 9;
+const ORPHAN_ACK: u8 = 10;
+const NOTICE: u8 = 11;
+const ELECT: u8 = 12;
 
+/// Dots of one acknowledgement.
+pub(crate) const MAX_ACKS: usize = 8;
+/// Bytes around any body, at the longest id.
+const ENVELOPE: usize = 2 + 1 + 1 + 16 + 16 + 8 + 8 + 8 + (1 + 64 + 8) + 8 + CHECKSUM_BYTES;
 /// Bytes of an append frame besides its entries, at the longest id.
-pub(crate) const APPEND_OVERHEAD: usize = 2 + 1 + 1 + 16 + 8 + 8 + 1 + 64 + (8 + 16 + 8 + 8 + 4) + CHECKSUM_BYTES;
+pub(crate) const APPEND_OVERHEAD: usize = ENVELOPE + 16 + 8 + 8 + 8 + 1 + 4;
+/// Bytes of a part besides the part.
+pub(crate) const PART_OVERHEAD: usize = ENVELOPE + 1 + 16 + 8 + 8;
+/// Bytes of a frame of orphans besides these and their lengths.
+pub(crate) const ORPHANS_OVERHEAD: usize = ENVELOPE + 4;
+const _: () = assert!(ENVELOPE + 4 + MAX_ACKS * (1 + 64 + 8 + 8) <= 1024, "every frame fits the least max_frame");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
@@ -26,92 +42,146 @@ pub(crate) enum Verdict {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Mismatch {
-    /// `prev` of the append that did not fit.
-    pub(crate) prev: u64,
-    /// Where the logs may still agree.
-    pub(crate) hint: Lsn,
+pub(crate) enum Mismatch {
+    /// `prev` of the append that did not fit, and where the logs may still agree.
+    Prev { prev: u64, hint: Lsn },
+    /// The member holds nothing: it needs a snapshot.
+    Blank,
 }
 
-/// `epoch` is the sender's own, but in `PreVote`, where it is the one it would start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Message<'a> {
-    PreVote { epoch: u64, last: Lsn },
-    PreVoteReply { epoch: u64, asked: u64, verdict: Verdict },
-    Vote { epoch: u64, last: Lsn },
-    VoteReply { epoch: u64, verdict: Verdict },
-    Append { epoch: u64, prev: Lsn, commit: u64, round: u64, count: u32, entries: &'a [u8] },
-    AppendReply { epoch: u64, matched: u64, round: u64, mismatch: Option<Mismatch> },
+/// What travels in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    Snapshot,
+    Entry,
+    Orphan,
 }
 
-impl Message<'_> {
-    pub(crate) const fn epoch(&self) -> u64 {
-        match *self {
-            Self::PreVote { epoch, .. }
-            | Self::PreVoteReply { epoch, .. }
-            | Self::Vote { epoch, .. }
-            | Self::VoteReply { epoch, .. }
-            | Self::Append { epoch, .. }
-            | Self::AppendReply { epoch, .. } => epoch,
-        }
-    }
+/// What precedes every body. `epoch` is the sender's own, but in a pre-vote, where it is the one it would start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) generation: Generation,
+    /// Incarnation of the sender's seat.
+    pub(crate) seat: u64,
+    /// Incarnation of the sender's life.
+    pub(crate) life: u64,
+    pub(crate) epoch: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message<'a, N> {
+    PreVote {
+        last: Lsn,
+        fast: Lsn,
+        priority: u8,
+    },
+    PreVoteReply {
+        asked: u64,
+        verdict: Verdict,
+        last: Lsn,
+        fast: Lsn,
+    },
+    Vote {
+        last: Lsn,
+        fast: Lsn,
+        transfer: bool,
+    },
+    VoteReply {
+        verdict: Verdict,
+        last: Lsn,
+        fast: Lsn,
+    },
+    Append {
+        prev: Lsn,
+        commit: u64,
+        round: u64,
+        fast: u64,
+        quiet: bool,
+        count: u32,
+        entries: &'a [u8],
+    },
+    AppendReply {
+        matched: u64,
+        round: u64,
+        mismatch: Option<Mismatch>,
+    },
+    Part {
+        what: What,
+        id: Lsn,
+        total: u64,
+        offset: u64,
+        bytes: &'a [u8],
+    },
+    PartReply {
+        what: What,
+        id: Lsn,
+        have: u64,
+    },
+    /// `count` times a length of four bytes and the payload of an orphan entry.
+    Orphans {
+        count: u32,
+        orphans: &'a [u8],
+    },
+    OrphanAck {
+        dots: Vec<Dot<N>>,
+    },
+    /// Of a later generation: where its history leaves the older one.
+    Notice {
+        from: Lsn,
+    },
+    /// Stand, without asking first.
+    Elect,
 }
 
 /// What every frame of one member begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Envelope<N> {
     pub(crate) group: GroupId,
-    /// Hash of the sorted voters: members started with different lists must not talk to each other.
-    pub(crate) voters_hash: u64,
+    /// This life.
     pub(crate) me: Actor<N>,
+    pub(crate) seat: Actor<N>,
+    pub(crate) generation: Generation,
     pub(crate) max_frame: usize,
 }
 
 impl<N: Id> Envelope<N> {
-    /// Writes one frame without entries into `out`.
-    pub(crate) fn write(&self, to: N, message: &Message<'_>, out: &mut Vec<u8>) {
-        self.open(to, message, out);
+    /// Writes one frame into `out`, which is cleared first.
+    pub(crate) fn write(
+        &self,
+        to: Actor<N>,
+        epoch: u64,
+        configuration: u64,
+        message: &Message<'_, N>,
+        out: &mut Vec<u8>,
+    ) {
+        self.open(to, epoch, configuration, message, out);
         seal(out);
     }
 
-    /// Writes all but the checksum.
-    pub(crate) fn open(&self, to: N, message: &Message<'_>, out: &mut Vec<u8>) {
+    /// Writes all but the checksum: entries, a part or orphans may be put behind.
+    pub(crate) fn open(
+        &self,
+        to: Actor<N>,
+        epoch: u64,
+        configuration: u64,
+        message: &Message<'_, N>,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.put(&MAGIC);
-        out.put(&[VERSION, kind(message)]);
+        out.put(&[VERSION, message.kind()]);
         out.put(&self.group.0.to_le_bytes());
-        out.put(&self.voters_hash.to_le_bytes());
-        out.put(&self.me.incarnation.to_le_bytes());
-        out.put_id(&to);
-        out.put(&message.epoch().to_le_bytes());
-        match *message {
-            Message::PreVote { last, .. } | Message::Vote { last, .. } => put_lsn(out, last),
-            Message::PreVoteReply { asked, verdict, .. } => {
-                out.put(&asked.to_le_bytes());
-                out.push(u8::from(verdict == Verdict::Granted));
-            }
-            Message::VoteReply { verdict, .. } => out.push(u8::from(verdict == Verdict::Granted)),
-            Message::Append { prev, commit, round, count, entries, .. } => {
-                put_lsn(out, prev);
-                out.put(&commit.to_le_bytes());
-                out.put(&round.to_le_bytes());
-                out.put(&count.to_le_bytes());
-                out.put(entries);
-            }
-            Message::AppendReply { matched, round, mismatch, .. } => {
-                out.put(&matched.to_le_bytes());
-                out.put(&round.to_le_bytes());
-                out.push(u8::from(mismatch.is_some()));
-                if let Some(Mismatch { prev, hint }) = mismatch {
-                    out.put(&prev.to_le_bytes());
-                    put_lsn(out, hint);
-                }
-            }
-        }
+        out.put_u64(self.generation.number);
+        out.put_u64(self.generation.nonce);
+        out.put_u64(configuration);
+        out.put_u64(self.seat.incarnation);
+        out.put_u64(self.me.incarnation);
+        out.put_actor(&to);
+        out.put_u64(epoch);
+        message.write(out);
     }
 
-    /// Reads one frame; returns the sender's incarnation with it.
-    pub(crate) fn read<'a>(&self, frame: &'a [u8]) -> Result<(u64, Message<'a>), MessageError> {
+    pub(crate) fn read<'a>(&self, frame: &'a [u8]) -> Result<(Header, Message<'a, N>), MessageError> {
         if frame.len() > self.max_frame {
             return Err(MessageError::TooLong { len: frame.len(), max: self.max_frame });
         }
@@ -132,71 +202,194 @@ impl<N: Id> Envelope<N> {
         if group != self.group {
             return Err(MessageError::ForeignGroup { found: group });
         }
-        if reader.u64().ok_or(MessageError::Malformed)? != self.voters_hash {
-            return Err(MessageError::OtherVoters);
-        }
-        let incarnation = reader.u64().ok_or(MessageError::Malformed)?;
-        let to = reader.id_bytes().and_then(N::read_id).ok_or(MessageError::Malformed)?;
-        if to != self.me.node {
+        let (header, to) = read_header(&mut reader).ok_or(MessageError::Malformed)?;
+        if to != self.seat {
             return Err(MessageError::Misrouted);
         }
-        let message = read_message(kind, reader).ok_or(MessageError::Malformed)?;
-        Ok((incarnation, message))
+        let message = Message::read(kind, reader).ok_or(MessageError::Malformed)?;
+        Ok((header, message))
     }
 }
 
-fn read_message(kind: u8, mut from: Reader<'_>) -> Option<Message<'_>> {
-    let epoch = from.u64()?;
-    let message = match kind {
-        KIND_PRE_VOTE => Message::PreVote { epoch, last: read_lsn(&mut from)? },
-        KIND_PRE_VOTE_REPLY => Message::PreVoteReply { epoch, asked: from.u64()?, verdict: read_verdict(&mut from)? },
-        KIND_VOTE => Message::Vote { epoch, last: read_lsn(&mut from)? },
-        KIND_VOTE_REPLY => Message::VoteReply { epoch, verdict: read_verdict(&mut from)? },
-        KIND_APPEND => {
-            let prev = read_lsn(&mut from)?;
-            let (commit, round, count) = (from.u64()?, from.u64()?, from.u32()?);
-            let entries = from.take(from.0.len())?;
-            Message::Append { epoch, prev, commit, round, count, entries }
-        }
-        KIND_APPEND_REPLY => {
-            let (matched, round) = (from.u64()?, from.u64()?);
-            let mismatch = match from.u8()? {
-                0 => None,
-                1 => Some(Mismatch { prev: from.u64()?, hint: read_lsn(&mut from)? }),
-                _ => return None,
-            };
-            Message::AppendReply { epoch, matched, round, mismatch }
-        }
-        _ => return None,
-    };
-    from.end()?;
-    Some(message)
+fn read_header<N: Id>(from: &mut Reader<'_>) -> Option<(Header, Actor<N>)> {
+    let generation = Generation { number: from.u64()?, nonce: from.u64()? };
+    // Of the configuration the number alone travels, for whoever reads a capture.
+    from.u64()?;
+    let (seat, life) = (from.u64()?, from.u64()?);
+    let to = from.actor()?;
+    Some((Header { generation, seat, life, epoch: from.u64()? }, to))
 }
 
-const fn kind(message: &Message<'_>) -> u8 {
-    match message {
-        Message::PreVote { .. } => KIND_PRE_VOTE,
-        Message::PreVoteReply { .. } => KIND_PRE_VOTE_REPLY,
-        Message::Vote { .. } => KIND_VOTE,
-        Message::VoteReply { .. } => KIND_VOTE_REPLY,
-        Message::Append { .. } => KIND_APPEND,
-        Message::AppendReply { .. } => KIND_APPEND_REPLY,
+impl<'a, N: Id> Message<'a, N> {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::PreVote { .. } => PRE_VOTE,
+            Self::PreVoteReply { .. } => PRE_VOTE_REPLY,
+            Self::Vote { .. } => VOTE,
+            Self::VoteReply { .. } => VOTE_REPLY,
+            Self::Append { .. } => APPEND,
+            Self::AppendReply { .. } => APPEND_REPLY,
+            Self::Part { .. } => PART,
+            Self::PartReply { .. } => PART_REPLY,
+            Self::Orphans { .. } => ORPHANS,
+            Self::OrphanAck { .. } => ORPHAN_ACK,
+            Self::Notice { .. } => NOTICE,
+            Self::Elect => ELECT,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::PreVote { last, fast, priority } => {
+                put_lsns(out, [*last, *fast]);
+                out.push(*priority);
+            }
+            Self::PreVoteReply { asked, verdict, last, fast } => {
+                out.put_u64(*asked);
+                out.push(u8::from(*verdict == Verdict::Granted));
+                put_lsns(out, [*last, *fast]);
+            }
+            Self::Vote { last, fast, transfer } => {
+                put_lsns(out, [*last, *fast]);
+                out.push(u8::from(*transfer));
+            }
+            Self::VoteReply { verdict, last, fast } => {
+                out.push(u8::from(*verdict == Verdict::Granted));
+                put_lsns(out, [*last, *fast]);
+            }
+            Self::Append { prev, commit, round, fast, quiet, count, entries } => {
+                out.put_lsn(*prev);
+                out.put_u64(*commit);
+                out.put_u64(*round);
+                out.put_u64(*fast);
+                out.push(u8::from(*quiet));
+                out.put_u32(*count);
+                out.put(entries);
+            }
+            Self::AppendReply { matched, round, mismatch } => {
+                out.put_u64(*matched);
+                out.put_u64(*round);
+                match mismatch {
+                    None => out.push(0),
+                    Some(Mismatch::Prev { prev, hint }) => {
+                        out.push(1);
+                        out.put_u64(*prev);
+                        out.put_lsn(*hint);
+                    }
+                    Some(Mismatch::Blank) => out.push(2),
+                }
+            }
+            Self::Part { what, id, total, offset, bytes } => {
+                out.push(put_what(*what));
+                out.put_lsn(*id);
+                out.put_u64(*total);
+                out.put_u64(*offset);
+                out.put(bytes);
+            }
+            Self::PartReply { what, id, have } => {
+                out.push(put_what(*what));
+                out.put_lsn(*id);
+                out.put_u64(*have);
+            }
+            Self::Orphans { count, orphans } => {
+                out.put_u32(*count);
+                out.put(orphans);
+            }
+            Self::OrphanAck { dots } => {
+                out.put_count(dots.len());
+                dots.iter().for_each(|dot| dot.encode(out));
+            }
+            Self::Notice { from } => out.put_lsn(*from),
+            Self::Elect => {}
+        }
+    }
+
+    fn read(kind: u8, mut from: Reader<'a>) -> Option<Self> {
+        let message = match kind {
+            PRE_VOTE => Self::PreVote { last: from.lsn()?, fast: from.lsn()?, priority: from.u8()? },
+            PRE_VOTE_REPLY => {
+                let (asked, verdict) = (from.u64()?, read_verdict(&mut from)?);
+                Self::PreVoteReply { asked, verdict, last: from.lsn()?, fast: from.lsn()? }
+            }
+            VOTE => Self::Vote { last: from.lsn()?, fast: from.lsn()?, transfer: read_flag(&mut from)? },
+            VOTE_REPLY => Self::VoteReply { verdict: read_verdict(&mut from)?, last: from.lsn()?, fast: from.lsn()? },
+            APPEND => {
+                let prev = from.lsn()?;
+                let (commit, round, fast) = (from.u64()?, from.u64()?, from.u64()?);
+                let (quiet, count) = (read_flag(&mut from)?, from.u32()?);
+                let entries = from.rest();
+                if usize::try_from(count).ok()? > entries.len() / MIN_ENTRY {
+                    return None;
+                }
+                Self::Append { prev, commit, round, fast, quiet, count, entries }
+            }
+            APPEND_REPLY => {
+                let (matched, round) = (from.u64()?, from.u64()?);
+                let mismatch = match from.u8()? {
+                    0 => None,
+                    1 => Some(Mismatch::Prev { prev: from.u64()?, hint: from.lsn()? }),
+                    2 => Some(Mismatch::Blank),
+                    _ => return None,
+                };
+                Self::AppendReply { matched, round, mismatch }
+            }
+            PART => {
+                let (what, id) = (read_what(&mut from)?, from.lsn()?);
+                let (total, offset) = (from.u64()?, from.u64()?);
+                let bytes = from.rest();
+                let end = offset.checked_add(super::log::len(bytes.len()))?;
+                if bytes.is_empty() || end > total {
+                    return None;
+                }
+                Self::Part { what, id, total, offset, bytes }
+            }
+            PART_REPLY => Self::PartReply { what: read_what(&mut from)?, id: from.lsn()?, have: from.u64()? },
+            ORPHANS => {
+                let count = from.u32()?;
+                Self::Orphans { count, orphans: from.rest() }
+            }
+            ORPHAN_ACK => {
+                let count = from.u32().filter(|&count| usize::try_from(count).is_ok_and(|count| count <= MAX_ACKS))?;
+                Self::OrphanAck { dots: (0..count).map(|_| Dot::decode(&mut from)).collect::<Option<_>>()? }
+            }
+            NOTICE => Self::Notice { from: from.lsn()? },
+            ELECT => Self::Elect,
+            _ => return None,
+        };
+        from.end()?;
+        Some(message)
     }
 }
 
-fn read_verdict(from: &mut Reader<'_>) -> Option<Verdict> {
+fn put_lsns(out: &mut Vec<u8>, lsns: [Lsn; 2]) {
+    lsns.into_iter().for_each(|lsn| out.put_lsn(lsn));
+}
+
+const fn put_what(what: What) -> u8 {
+    match what {
+        What::Snapshot => 0,
+        What::Entry => 1,
+        What::Orphan => 2,
+    }
+}
+
+fn read_what(from: &mut Reader<'_>) -> Option<What> {
     match from.u8()? {
-        0 => Some(Verdict::Refused),
-        1 => Some(Verdict::Granted),
+        0 => Some(What::Snapshot),
+        1 => Some(What::Entry),
+        2 => Some(What::Orphan),
         _ => None,
     }
 }
 
-fn put_lsn(out: &mut Vec<u8>, lsn: Lsn) {
-    out.put(&lsn.epoch.to_le_bytes());
-    out.put(&lsn.sequence.to_le_bytes());
+fn read_flag(from: &mut Reader<'_>) -> Option<bool> {
+    match from.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
-fn read_lsn(from: &mut Reader<'_>) -> Option<Lsn> {
-    Some(Lsn { epoch: from.u64()?, sequence: from.u64()? })
+fn read_verdict(from: &mut Reader<'_>) -> Option<Verdict> {
+    Some(if read_flag(from)? { Verdict::Granted } else { Verdict::Refused })
 }

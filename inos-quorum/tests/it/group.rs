@@ -6,15 +6,20 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Actor, Boot, Config, Event, Lsn, MessageError, Read, ReadError, Role, Stage, WriteError};
+use inos_quorum::{
+    Actor, Boot, Config, Event, Lsn, MessageError, Read, ReadError, Resolution, Role, Stage, WriteError,
+};
 
 use crate::{
     frames::forge,
-    net::{Net, found, op},
-    sim::{Delta, Member, config, value, volatile},
+    net::{Delta, Member, Net, config, found, op, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
 
 #[test]
 fn a_new_group_elects_promptly() {
@@ -138,8 +143,10 @@ fn a_deposed_primary_says_unknown() {
     net.pass(Duration::from_millis(1));
     assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None)]);
     net.pass(Duration::from_millis(1100));
-    assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None), (Stage::Unknown, None)]);
     assert_ne!(net.member(primary).role(), Role::Primary);
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None)], "it may still hear of a commit");
+    net.pass(5 * SECOND);
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::LocalOnly, None), (Stage::Unknown, None)]);
     let refused = net.write(primary, op(2));
     assert_eq!(refused, Err(WriteError::NotPrimary { hint: None, delta: Delta::small(value(op(2))) }));
 }
@@ -175,9 +182,15 @@ fn a_minority_commits_nothing() {
     assert!(new != old && new != mate);
     net.write(new, op(2)).expect("taken");
     assert_eq!(net.receipts(new, op(2)), [(Stage::Committed, Some(1))]);
-    assert_eq!(net.receipts(old, op(1)), [(Stage::LocalOnly, None), (Stage::Unknown, None)]);
     net.cut.clear();
-    net.pass(3 * SECOND);
+    net.pass(SECOND);
+    // It is not lost without a word: the machine's policy refuses it, and its writer is told.
+    assert_eq!(net.receipts(old, op(1)), [(Stage::LocalOnly, None)]);
+    let told = |(by, event): &(usize, Event<u64, u64>)| {
+        *by == old && matches!(event, Event::Orphaned { id, resolution: Resolution::Refused, .. } if *id == op(1))
+    };
+    assert!(net.events.iter().any(told));
+    net.pass(2 * SECOND);
     for node in 0..5 {
         assert_eq!(net.values(node), [value(op(2))], "member {node}");
     }
@@ -205,12 +218,12 @@ fn no_vote_goes_to_a_lesser_log() {
     let member = net.member(voter).clone();
     let voted = |last: Lsn| {
         let mut member = member.clone();
-        let mut frame = forge(&config, [candidate, voter, 3], 3, &[epoch, last.epoch, last.sequence], &[]);
+        let mut frame = forge(&config, [candidate, voter, 3], 3, &[epoch, last.epoch, last.sequence, 0, 0], &[0]);
         member.handle_message(now, candidate as u64, &frame).expect("an honest frame");
         assert_eq!(member.epoch(), epoch, "a later epoch is adopted, vote or not");
         while member.poll_transmit(&mut frame) != Some(candidate as u64) {}
         assert_eq!(frame[3], 4, "a vote reply");
-        frame[frame.len() - 9] == 1
+        frame[frame.len() - 41] == 1
     };
     let Lsn { epoch: last, sequence } = own;
     assert!(!voted(Lsn { epoch: last, sequence: sequence - 1 }), "shorter");
@@ -236,8 +249,8 @@ fn older_entries_are_committed_only_through_the_own_epoch() {
     assert_eq!(net.primary(), None);
 
     // Only the old primary is reachable, and has the greatest log. Of its appends those with two entries or more are
-    // lost, which are those with the start of its new epoch: the count stands at byte 85.
-    net.lose = |frame| frame[3] == 5 && frame[85] > 1;
+    // lost, which are those with the start of its new epoch: the count stands at byte 126.
+    net.lose = |frame| frame[3] == 5 && frame[126] > 1;
     net.cut.retain(|&(from, to)| from != primary && to != primary);
     assert_eq!(net.elect(), primary);
     net.pass(SECOND / 2);
@@ -253,22 +266,35 @@ fn older_entries_are_committed_only_through_the_own_epoch() {
 fn reads_are_released_by_a_majority() {
     let (mut net, primary) = Net::elected(5, &volatile());
     net.write(primary, op(1)).expect("taken");
+    // Until the lease is over: then somebody has to be asked.
+    net.isolate(&[primary]);
+    net.pass(Duration::from_millis(800));
+    net.cut.clear();
+    net.events.clear();
     let now = net.now;
     let id = net.member(primary).read_index(now).expect("the primary");
     assert_eq!(net.member(primary).poll_event(), None, "nobody was asked yet");
     net.settle();
-    let (ledger, lsn) = net.members[primary].as_ref().expect("it runs").read(Read::Local);
+    let shown = net.members[primary].as_ref().expect("it runs").read(Read::Committed);
+    let (ledger, lsn) = shown.expect("never fails");
     assert_eq!(ledger.applied.len(), 1);
     assert!(net.events.contains(&(primary, Event::ReadReady { id, lsn })));
     let follower = (primary + 1) % 5;
     let refused = net.member(follower).read_index(now);
-    assert_eq!(refused, Err(ReadError::NotPrimary { hint: Some(primary as u64) }));
+    assert_eq!(refused, Err(ReadError::NotPrimary { hint: Some(seat(primary)) }));
+
+    // With the lease, at once.
+    net.pass(Duration::from_millis(200));
+    let now = net.now;
+    let id = net.member(primary).read_index(now).expect("the primary");
+    assert_eq!(net.member(primary).poll_event(), Some(Event::ReadReady { id, lsn }));
 }
 
 #[test]
 fn a_cut_off_primary_releases_no_read() {
     let (mut net, old) = Net::elected(3, &volatile());
     net.isolate(&[old]);
+    net.pass(Duration::from_millis(800));
     let now = net.now;
     let id = net.member(old).read_index(now).expect("the primary cannot know yet");
     net.pass(3 * SECOND);
@@ -369,7 +395,7 @@ fn roles_are_told() {
     for node in 0..3 {
         let role = if node == primary { Role::Primary } else { Role::Follower };
         let last = net.events.iter().rev().find(|(by, event)| *by == node && matches!(event, Event::Role { .. }));
-        assert_eq!(last, Some(&(node, Event::Role { role, epoch, primary: Some(primary as u64) })));
+        assert_eq!(last, Some(&(node, Event::Role { role, epoch, primary: Some(seat(primary)) })));
     }
 }
 

@@ -11,6 +11,6 @@ mod linear;
 mod net;
 mod quorum;
 mod recovery;
-mod sim;
+#[cfg(feature = "sim")]
 mod sim_runs;
 mod versioned;

@@ -3,9 +3,92 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use inos_quorum::{Actor, Boot, Config, Event, Lsn, OpId, Read, Role, Stage, WriteError};
+use inos_quorum::{
+    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Policy, Read, Role, Stage, Storage,
+    Undecodable, WriteError,
+};
 
-use crate::sim::{Delta, Member, value};
+/// Keeps every write it was given; answers with how many those are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Ledger {
+    pub(crate) applied: Vec<(Lsn, u64)>,
+}
+
+/// A value and some ballast, so that frames fill up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Delta {
+    pub(crate) value: u64,
+    pub(crate) ballast: usize,
+}
+
+impl Delta {
+    pub(crate) fn small(value: u64) -> Self {
+        Self { value, ballast: 0 }
+    }
+}
+
+impl Machine for Ledger {
+    type Delta = Delta;
+    type Output = u64;
+    const POLICY: Policy = Policy::Reject;
+
+    fn encode(delta: &Delta, out: &mut Vec<u8>) {
+        out.extend_from_slice(&delta.value.to_le_bytes());
+        out.resize(out.len() + delta.ballast, 0xda);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Delta, Undecodable> {
+        let (value, ballast) = bytes.split_first_chunk().ok_or(Undecodable)?;
+        let intact = ballast.iter().all(|&byte| byte == 0xda);
+        if intact { Ok(Delta { value: u64::from_le_bytes(*value), ballast: ballast.len() }) } else { Err(Undecodable) }
+    }
+
+    fn apply(&mut self, lsn: Lsn, delta: &Delta) -> u64 {
+        self.applied.push((lsn, delta.value));
+        self.applied.len() as u64
+    }
+
+    fn encode_output(output: &u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&output.to_le_bytes());
+    }
+
+    fn decode_output(bytes: &[u8]) -> Result<u64, Undecodable> {
+        bytes.try_into().map(u64::from_le_bytes).map_err(|_| Undecodable)
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        for (lsn, value) in &self.applied {
+            [lsn.epoch, lsn.sequence, *value].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        }
+    }
+
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        let (words, []) = bytes.as_chunks::<8>() else { return Err(Undecodable) };
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let (entries, []) = words.as_chunks::<3>() else { return Err(Undecodable) };
+        let applied = entries.iter().map(|&[epoch, sequence, value]| (Lsn { epoch, sequence }, value)).collect();
+        Ok(Self { applied })
+    }
+}
+
+pub(crate) type Member = Group<u64, Ledger>;
+
+pub(crate) fn config(elect_ms: u64) -> Config {
+    Config {
+        elect_min: Duration::from_millis(elect_ms),
+        heartbeat: Duration::from_millis(elect_ms / 10),
+        ..Config::new(GroupId(0x1905), Mode::Majority)
+    }
+}
+
+pub(crate) fn value(id: OpId) -> u64 {
+    u64::try_from(id.client).expect("small") << 32 | id.serial
+}
+
+/// A volatile configuration, for tests that play the network themselves.
+pub(crate) fn volatile() -> Config {
+    Config { storage: Storage::Volatile, ..config(1000) }
+}
 
 pub(crate) struct Net {
     pub(crate) now: Duration,
@@ -28,6 +111,14 @@ pub(crate) fn op(serial: u64) -> OpId {
 pub(crate) fn found(config: &Config, node: usize, voters: usize) -> Member {
     let me = Actor { node: node as u64, incarnation: 1 };
     Member::new(config.clone(), me, 7, Boot::Genesis((0..voters as u64).collect())).expect("a sound configuration")
+}
+
+/// Stores whatever the member wants stored.
+pub(crate) fn store(member: &mut Member, now: Duration) {
+    let mut record = Vec::new();
+    while let Some(token) = member.poll_persist(&mut record) {
+        member.persisted(now, token);
+    }
 }
 
 impl Net {
@@ -149,7 +240,7 @@ impl Net {
 
     /// The values a member has applied.
     pub(crate) fn values(&mut self, node: usize) -> Vec<u64> {
-        self.member(node).read(Read::Local).0.applied.iter().map(|&(_, value)| value).collect()
+        self.member(node).read(Read::Local).expect("never fails").0.applied.iter().map(|&(_, value)| value).collect()
     }
 
     /// Cuts the members of `side` off from all others.

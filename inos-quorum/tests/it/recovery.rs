@@ -10,8 +10,7 @@ use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Role, Stage};
 
 use crate::{
     frames::{entries, forge},
-    net::{Net, found, op},
-    sim::{Delta, Member, config, value, volatile},
+    net::{Delta, Member, Net, config, found, op, store, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,6 +46,8 @@ fn nothing_leaves_before_it_is_persisted() {
     let config = config(1000);
     let mut candidate = found(&config, 0, 3);
     let mut voter = found(&config, 1, 3);
+    store(&mut candidate, SECOND);
+    store(&mut voter, SECOND);
     let mut buffer = Vec::new();
     let persist = |member: &mut Member, now| {
         let mut record = Vec::new();
@@ -120,23 +121,23 @@ fn a_vote_binds_after_a_crash() {
     }
     let mut reply = Vec::new();
     assert_eq!(member.poll_transmit(&mut reply), Some(rival as u64));
-    assert_eq!((reply[3], reply[reply.len() - 9]), (4, 0), "a vote reply, refused");
+    assert_eq!((reply[3], reply[reply.len() - 41]), (4, 0), "a vote reply, refused");
 }
 
 /// The request for a vote in `epoch` that a candidate without a log would send: taken from a lone voter's neighbour by
 /// rewriting its pre-vote (kind 1) to a vote (kind 3) of that epoch, with the checksum mended.
 fn vote_request(asker: &mut Member, to: usize, epoch: u64) -> Vec<u8> {
+    store(asker, SECOND);
     asker.handle_timeout(SECOND);
     asker.handle_timeout(3 * SECOND);
     let mut frame = Vec::new();
     while asker.poll_transmit(&mut frame) != Some(to as u64) {}
     assert_eq!(frame[3], 1, "a pre-vote");
     frame[3] = 3;
-    let end = frame.len() - 8;
-    frame[end - 24..end - 16].copy_from_slice(&epoch.to_le_bytes());
+    frame[77..85].copy_from_slice(&epoch.to_le_bytes());
     // A log beyond any other.
-    frame[end - 16..end - 8].copy_from_slice(&epoch.to_le_bytes());
-    frame[end - 8..end].copy_from_slice(&1000_u64.to_le_bytes());
+    frame[85..93].copy_from_slice(&epoch.to_le_bytes());
+    frame[93..101].copy_from_slice(&1000_u64.to_le_bytes());
     crate::frames::mend(&mut frame);
     frame
 }
@@ -177,6 +178,7 @@ fn a_stored_entry_that_was_replaced_does_not_vouch_for_its_successor() {
     let config = config(1000);
     let mut member = found(&config, 1, 3);
     let now = 3 * SECOND;
+    store(&mut member, now);
     let append = |member: &mut Member, from: usize, epoch: u64| {
         let list = entries(&[(epoch, None), (epoch, Some(0))]);
         let frame = forge(&config, [from, 1, 3], 5, &[epoch, 0, 0, 0, 1], &list);
@@ -186,14 +188,16 @@ fn a_stored_entry_that_was_replaced_does_not_vouch_for_its_successor() {
     };
     append(&mut member, 0, 2);
     let records = append(&mut member, 2, 3);
-    let [(hard, 2), (_, 3), (last, 4)] = records[..] else { panic!("hard state, truncate, append: {records:?}") };
+    let [(hard, 1), (_, 4), (_, 2), (last, 3)] = records[..] else {
+        panic!("hard state, orphans, truncate, append: {records:?}")
+    };
     // The entries of epoch 2 are durable now, those of epoch 3 in their place are not.
     member.persisted(now, hard);
     let beat = forge(&config, [2, 1, 3], 5, &[3, 3, 2, 0, 2], &entries(&[]));
     let mut reply = Vec::new();
     let mut matched = |member: &mut Member| {
         assert_eq!((member.poll_transmit(&mut reply), reply[3]), (Some(2), 6), "an answer to the append");
-        u64::from_le_bytes(reply[53..61].try_into().expect("eight bytes"))
+        u64::from_le_bytes(reply[85..93].try_into().expect("eight bytes"))
     };
     member.handle_message(now, 2, &beat).expect("an honest frame");
     assert_eq!(matched(&mut member), 0);
@@ -234,7 +238,7 @@ fn records_of_others_are_refused() {
     let (net, primary) = Net::elected(3, &config);
     let records = &net.records[primary];
     let other = (primary as u64 + 1) % 3;
-    assert_eq!(recover(&config, other, records).err(), Some(ConfigError::NotVoter));
+    assert_eq!(recover(&config, other, records).err(), Some(ConfigError::NotMember));
     let elsewhere = Config { group: GroupId(9), ..config.clone() };
     let found = Some(ConfigError::OtherGroup { found: config.group });
     assert_eq!(recover(&elsewhere, primary as u64, records).err(), found);
@@ -251,7 +255,7 @@ fn unsound_configurations_are_refused() {
     assert_eq!(start(&sound, vec![]), Some(ConfigError::Voters { given: 0, distinct: 0 }));
     assert_eq!(start(&sound, vec![0, 1, 1]), Some(ConfigError::Voters { given: 3, distinct: 2 }));
     assert_eq!(start(&sound, (0..16).collect()), Some(ConfigError::Voters { given: 16, distinct: 16 }));
-    assert_eq!(start(&sound, vec![1, 2, 3]), Some(ConfigError::NotVoter));
+    assert_eq!(start(&sound, vec![1, 2, 3]), Some(ConfigError::NotMember));
     for heartbeat in [Duration::ZERO, SECOND / 2 + Duration::from_nanos(1), Duration::MAX] {
         let config = Config { heartbeat, ..sound.clone() };
         assert!(matches!(start(&config, vec![0]), Some(ConfigError::Timing { .. })), "{heartbeat:?}");
@@ -260,6 +264,6 @@ fn unsound_configurations_are_refused() {
     assert!(matches!(start(&endless, vec![0]), Some(ConfigError::Timing { .. })));
     for max_frame in [0, 1023, (1 << 30) + 1] {
         let config = Config { max_frame, ..sound.clone() };
-        assert_eq!(start(&config, vec![0]), Some(ConfigError::FrameLimit { max_frame }));
+        assert!(matches!(start(&config, vec![0]), Some(ConfigError::FrameLimit { .. })), "{max_frame}");
     }
 }

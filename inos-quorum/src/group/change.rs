@@ -1,0 +1,346 @@
+//! Changes of the configuration, of who leads, and of what is remembered.
+
+use alloc::vec::Vec;
+
+use super::{
+    Group, Office,
+    entry::Body,
+    peer::{Flow, Peer, Standing},
+};
+use crate::{
+    Actor, ChangeError, Configuration, Event, Id, Limit, Lsn, MAX_LEARNERS, MAX_VOTERS, Machine, Mode, NodeClass,
+};
+use core::time::Duration;
+
+/// A learner that is so few entries behind has caught up: the rest comes with the entry that makes it a voter.
+const CAUGHT_UP: u64 = 64;
+
+impl<N: Id, M: Machine> Group<N, M> {
+    /// What every command of a primary asks first.
+    fn check_primary(&mut self, now: Duration) -> Result<(), ChangeError> {
+        self.advance(now);
+        self.resign_without_majority();
+        match self.office {
+            Office::Superseded => Err(ChangeError::Superseded),
+            Office::Primary if self.lead.transfer.is_none() => Ok(()),
+            Office::Primary => Err(ChangeError::Busy),
+            _ => Err(ChangeError::NotPrimary),
+        }
+    }
+
+    /// One change at a time, each on a committed one (Ongaro 2014, 4.3), and none before this epoch is settled
+    /// (Ongaro's correction of 2015 to single-server changes holds for these as well).
+    fn check_change_allowed(&mut self, now: Duration) -> Result<(), ChangeError> {
+        self.check_primary(now)?;
+        let settled = self.state.applied.sequence >= self.lead.start;
+        let joint = !self.configuration().outgoing.is_empty();
+        if !self.changes.is_empty() || joint || !settled || self.lead.leaving {
+            return Err(ChangeError::Busy);
+        }
+        Ok(())
+    }
+
+    fn propose(&mut self, change: impl FnOnce(&mut Configuration<N>)) -> Result<Lsn, ChangeError> {
+        let mut configuration = self.configuration().clone();
+        let before = configuration.voters.clone();
+        configuration.number += 1;
+        change(&mut configuration);
+        configuration.voters.sort_unstable();
+        configuration.learners.sort_unstable();
+        let voters = configuration.voters.clone();
+        configuration.learners.retain(|(seat, _)| !voters.contains(seat));
+        if configuration.learners.len() > MAX_LEARNERS {
+            return Err(ChangeError::Full { limit: Limit::Learners });
+        }
+        if configuration.voters.len() > MAX_VOTERS {
+            return Err(ChangeError::TooMany);
+        }
+        let write = if let Mode::Flex { write } = self.config.mode { usize::from(write) } else { 1 };
+        if configuration.voters.len() < write.max(1) {
+            return Err(ChangeError::Quorum);
+        }
+        if configuration.voters != before {
+            // Whoever is silent cannot help to commit what follows: a group that only the dead could save is no group.
+            let sound = configuration.voters.iter().filter(|&&seat| self.is_sound(seat)).count();
+            let n = configuration.voters.len();
+            if sound < self.config.mode.write_quorum(n).max(self.config.mode.elect_quorum(n)) {
+                return Err(ChangeError::Quorum);
+            }
+            configuration.outgoing = before;
+        }
+        let lsn = self.append(&Body::Configuration(configuration));
+        self.try_commit();
+        Ok(lsn)
+    }
+
+    /// Adds a learner: it gets everything and counts in no quorum. `seat` is the [`Actor`] of a member started with
+    /// [`Boot::Join`](crate::Boot::Join). One of the class [`NodeClass::Voter`] becomes a voter by itself when the
+    /// group has fewer than `target`, or in place of one that has been unreachable for `unreachable`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn add_learner(&mut self, now: Duration, seat: Actor<N>, class: NodeClass) -> Result<Lsn, ChangeError> {
+        self.check_change_allowed(now)?;
+        if self.configuration().class(seat).is_some() {
+            return Err(ChangeError::AlreadyMember);
+        }
+        self.propose(|configuration| configuration.learners.push((seat, class)))
+    }
+
+    /// Puts the caught-up learner `new` in place of the voter `old`: one joint change, then the new voters alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn replace(&mut self, now: Duration, old: Actor<N>, new: Actor<N>) -> Result<Lsn, ChangeError> {
+        self.check_change_allowed(now)?;
+        if !self.configuration().voters.contains(&old) || old == self.envelope.seat {
+            return Err(ChangeError::NotMember);
+        }
+        self.check_learner(new)?;
+        self.propose(|configuration| {
+            configuration.voters.retain(|&voter| voter != old);
+            configuration.voters.push(new);
+        })
+    }
+
+    /// Takes a voter or a learner out of the group. This member itself goes with [`leave`](Self::leave).
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn remove(&mut self, now: Duration, seat: Actor<N>) -> Result<Lsn, ChangeError> {
+        self.check_change_allowed(now)?;
+        if self.configuration().class(seat).is_none() || seat == self.envelope.seat {
+            return Err(ChangeError::NotMember);
+        }
+        self.propose(|configuration| {
+            configuration.voters.retain(|&voter| voter != seat);
+            configuration.learners.retain(|(learner, _)| *learner != seat);
+        })
+    }
+
+    fn check_learner(&self, seat: Actor<N>) -> Result<(), ChangeError> {
+        match self.peer(seat) {
+            Some(peer) if peer.standing == Standing::Learner(NodeClass::Voter) => {
+                if self.has_caught_up(peer) {
+                    Ok(())
+                } else {
+                    Err(ChangeError::Busy)
+                }
+            }
+            _ => Err(ChangeError::NotMember),
+        }
+    }
+
+    /// Itself, or a follower of this epoch that was heard lately.
+    fn is_sound(&self, seat: Actor<N>) -> bool {
+        let lately =
+            |peer: &Peer<N>| peer.round > 0 && (self.lead.quiet || self.now < peer.heard_at + self.config.elect_min);
+        seat == self.envelope.seat || self.peer(seat).is_some_and(lately)
+    }
+
+    fn has_caught_up(&self, peer: &Peer<N>) -> bool {
+        let lately = self.now < peer.heard_at + self.config.elect_min;
+        lately && peer.flow == Flow::Stream && peer.matched + CAUGHT_UP >= self.log.last().sequence
+    }
+
+    /// Hands the office to the voter `to`: writes are refused until it is elected or `elect_min` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn transfer_primary(&mut self, now: Duration, to: Actor<N>) -> Result<(), ChangeError> {
+        self.check_primary(now)?;
+        if !self.configuration().voters.contains(&to) || to == self.envelope.seat {
+            return Err(ChangeError::NotMember);
+        }
+        self.begin_transfer(to);
+        Ok(())
+    }
+
+    /// Somebody may be elected in spite of the lease from now on, however late the request arrives.
+    const fn bar_lease(&mut self) {
+        self.lead.lease_barred = true;
+        self.lead.lease_until = Duration::ZERO;
+    }
+
+    fn begin_transfer(&mut self, to: Actor<N>) {
+        self.bar_lease();
+        self.lead.transfer = Some((to, self.now + self.config.elect_min));
+        self.wake();
+        if let Some(peer) = self.peers.iter().position(|peer| peer.seat == to) {
+            self.after_catching_up(peer);
+        }
+    }
+
+    /// The heir has everything: it may stand.
+    pub(super) fn after_catching_up(&mut self, peer: usize) {
+        let last = self.log.last().sequence;
+        let heir = self.lead.transfer.is_some_and(|(to, _)| to == self.peers[peer].seat);
+        if heir && self.office == Office::Primary && self.peers[peer].matched == last {
+            self.peers[peer].owes_elect = true;
+        }
+    }
+
+    /// Takes this primary out of the group: another leads once its leaving is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn leave(&mut self, now: Duration) -> Result<(), ChangeError> {
+        self.check_change_allowed(now)?;
+        let own = self.envelope.seat;
+        self.propose(|configuration| configuration.voters.retain(|&voter| voter != own))?;
+        if self.office == Office::Primary {
+            self.lead.leaving = true;
+        }
+        Ok(())
+    }
+
+    /// Forgets the counters of an actor: its life is over and all members have applied what it wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::NotRetirable`] while one of that does not hold.
+    pub fn retire(&mut self, now: Duration, actor: Actor<N>) -> Result<Lsn, ChangeError> {
+        self.check_primary(now)?;
+        let last = self.state.last_of(actor);
+        let held = self.peers.iter().filter(|peer| peer.is_member()).all(|peer| peer.matched >= last);
+        let uncommitted = self.log.last().sequence > self.commit;
+        if self.state.dots.clock().counter(actor) == 0 || !held || uncommitted || self.is_life_of_a_member(actor) {
+            return Err(ChangeError::NotRetirable);
+        }
+        let lsn = self.append(&Body::Retire(actor));
+        self.try_commit();
+        Ok(lsn)
+    }
+
+    /// Forgets a client: the integrator promises that no write of it is repeated any more, nor under way.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn expire_client(&mut self, now: Duration, client: u128) -> Result<Lsn, ChangeError> {
+        self.check_primary(now)?;
+        if self.uncommitted() >= self.config.max_uncommitted {
+            return Err(ChangeError::Full { limit: Limit::Uncommitted });
+        }
+        if !self.state.sessions.knows(client) {
+            return Err(ChangeError::NotMember);
+        }
+        let lsn = self.append(&Body::Expire(client));
+        self.try_commit();
+        Ok(lsn)
+    }
+
+    /// What the primary does about the configuration by itself, at every heartbeat and commit.
+    pub(super) fn drive(&mut self) {
+        if self.office != Office::Primary {
+            return;
+        }
+        self.drive_transfer();
+        self.drive_configuration();
+        self.drive_quiet();
+    }
+
+    pub(super) fn after_commit(&mut self) {
+        self.drive_configuration();
+    }
+
+    fn drive_transfer(&mut self) {
+        let Some((to, until)) = self.lead.transfer else { return };
+        if self.now >= until {
+            self.lead.transfer = None;
+        } else if let Some(peer) = self.peers.iter().position(|peer| peer.seat == to) {
+            self.after_catching_up(peer);
+        }
+    }
+
+    fn drive_configuration(&mut self) {
+        let settled = self.state.applied.sequence >= self.lead.start;
+        if !settled || !self.changes.is_empty() || self.office != Office::Primary {
+            return;
+        }
+        let configuration = self.configuration();
+        if !configuration.outgoing.is_empty() {
+            let mut next = configuration.clone();
+            next.number += 1;
+            next.outgoing = Vec::new();
+            self.append(&Body::Configuration(next));
+            self.try_commit();
+            return;
+        }
+        if !configuration.voters.contains(&self.envelope.seat) {
+            return self.hand_over();
+        }
+        if self.lead.transfer.is_some() {
+            return;
+        }
+        let (voters, target) = (configuration.voters.len(), self.config.target);
+        let all_sound = configuration.voters.iter().all(|&seat| self.is_sound(seat));
+        let replaceable: Vec<Actor<N>> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.standing == Standing::Voter && self.is_unreachable(peer))
+            .map(|peer| peer.seat)
+            .collect();
+        let recruit = self
+            .peers
+            .iter()
+            .filter(|peer| peer.standing == Standing::Learner(NodeClass::Voter) && self.has_caught_up(peer))
+            .map(|peer| peer.seat)
+            .min();
+        let change = match (recruit, replaceable.first()) {
+            (Some(new), Some(&old)) => self.propose(|configuration| {
+                configuration.voters.retain(|&voter| voter != old);
+                configuration.voters.push(new);
+            }),
+            // Beside one that is silent, another voter would only raise the quorum: that one is replaced in time.
+            (Some(new), None) if voters < target && all_sound => {
+                self.propose(|configuration| configuration.voters.push(new))
+            }
+            _ => Err(ChangeError::Busy),
+        };
+        if change.is_err() {
+            self.tell_need(replaceable);
+        }
+    }
+
+    /// This primary is no voter any more: the one that holds most takes over.
+    fn hand_over(&mut self) {
+        let heir = self
+            .peers
+            .iter_mut()
+            .filter(|peer| peer.standing == Standing::Voter)
+            .max_by_key(|peer| (peer.matched, core::cmp::Reverse(peer.seat)));
+        if let Some(heir) = heir {
+            heir.owes_elect = true;
+        }
+        self.bar_lease();
+        if !self.lead.leaving || self.lead.transfer.is_none() {
+            self.lead.transfer = Some((self.envelope.seat, self.now + self.config.elect_min * 2));
+        }
+    }
+
+    fn is_unreachable(&self, peer: &Peer<N>) -> bool {
+        peer.unreachable || (!self.lead.quiet && self.now >= peer.heard_at + self.config.unreachable)
+    }
+
+    fn tell_need(&mut self, replaceable: Vec<Actor<N>>) {
+        let configuration = self.configuration();
+        let learners = configuration.learners.iter().filter(|(_, class)| *class == NodeClass::Voter).count();
+        let sound = configuration.voters.len() + learners;
+        let missing = self.config.recruit_below.saturating_sub(sound.saturating_sub(replaceable.len()));
+        let need = (missing, replaceable);
+        if self.lead.told_need.as_ref() != Some(&need) {
+            let (missing, replaceable) = need.clone();
+            let news = missing > 0 || !replaceable.is_empty() || self.lead.told_need.is_some();
+            self.lead.told_need = Some(need);
+            if news {
+                self.events.push_back(Event::NeedReplica { missing, replaceable });
+            }
+        }
+    }
+}

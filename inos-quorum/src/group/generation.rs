@@ -1,0 +1,165 @@
+//! Generations: what a survivor does when the quorum is gone for good.
+
+use super::{
+    Group, Office,
+    entry::Body,
+    wire::{Header, Message},
+};
+use crate::{ChangeError, Configuration, Event, Generation, Id, LossReport, Lsn, Machine, MessageError};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Elections that the rest of the older generation may hold before a place in its log could bear the name of one in
+/// the log of the younger.
+const EPOCHS_APART: u64 = 1 << 20;
+
+impl<N: Id, M: Machine> Group<N, M> {
+    /// Makes this member the only voter of a new generation of the group, with its own log as the history. For when a
+    /// quorum is lost for good: what only others held is lost, unless they come back and hand it over as orphans.
+    /// `nonce` must be a random number: should two members do this, both stop when they meet.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing changed.
+    pub fn force_new_group(&mut self, now: Duration, nonce: u64) -> Result<(), ChangeError> {
+        self.advance(now);
+        if self.office == Office::Superseded {
+            return Err(ChangeError::Superseded);
+        }
+        let before = self.configuration().clone();
+        let own = self.envelope.seat;
+        if !before.is_voter(own) {
+            return Err(ChangeError::NotMember);
+        }
+        let number = self.hard.generation.number.checked_add(1).ok_or(ChangeError::TooMany)?;
+        let previous = self.log.last();
+        self.resign_writes();
+        self.hard.generation = Generation { number, nonce };
+        self.envelope.generation = self.hard.generation;
+        // Entries of the two generations should not be taken for each other.
+        self.enter_epoch(self.hard.epoch.saturating_add(EPOCHS_APART), Some(own));
+        // The generation, the epoch and the configuration become durable in one record or not at all.
+        self.disk.checkpoint();
+        self.heirs_from = previous;
+        self.take_office();
+        let voters = Vec::from([own]);
+        let forced = Configuration { number: before.number + 1, voters, outgoing: Vec::new(), learners: Vec::new() };
+        self.append(&Body::Configuration(forced));
+        for peer in &mut self.peers {
+            peer.is_former = before.class(peer.seat).is_some();
+        }
+        let (epoch, from) = (previous.epoch, previous.sequence + 1);
+        self.events.push_back(Event::Loss(LossReport { epoch, from, known_to: previous.sequence }));
+        self.try_commit();
+        Ok(())
+    }
+
+    /// Whether a frame of the sender's generation is for this member; what a stranger generation means.
+    pub(super) fn check_generation(
+        &mut self,
+        peer: usize,
+        header: &Header,
+        message: &Message<'_, N>,
+    ) -> Result<(), MessageError> {
+        let (found, own) = (header.generation, self.hard.generation);
+        let refused = Err(MessageError::Superseded { generation: found.number.max(own.number) });
+        if found == own {
+            let handover =
+                matches!(message, Message::Notice { .. } | Message::OrphanAck { .. } | Message::PartReply { .. });
+            if self.office != Office::Superseded || handover {
+                return Ok(());
+            }
+            return refused;
+        }
+        if found.number == own.number {
+            if self.office != Office::Superseded {
+                self.supersede();
+                self.events.push_back(Event::GenerationConflict { generation: own.number });
+            }
+            return refused;
+        }
+        if found.number < own.number {
+            self.peers[peer].is_former |= self.office == Office::Primary;
+            self.peers[peer].owes_notice = self.office == Office::Primary;
+            return refused;
+        }
+        self.hard.generation = found;
+        self.envelope.generation = found;
+        self.disk.hard_changed();
+        if self.configuration().number == 0 {
+            self.enter_epoch(header.epoch, None);
+            return Ok(());
+        }
+        self.supersede();
+        self.events.push_back(Event::Superseded { generation: found.number });
+        if matches!(message, Message::Notice { .. }) { Ok(()) } else { refused }
+    }
+
+    fn supersede(&mut self) {
+        self.resign_writes();
+        self.incoming = None;
+        for peer in &mut self.peers {
+            peer.forget_epoch();
+        }
+        self.set_office(Office::Superseded, None);
+    }
+
+    /// The heir says where its history leaves that of the older generation: what follows here is handed over.
+    pub(super) fn on_notice(&mut self, peer: usize, from: Lsn) {
+        if self.office != Office::Superseded {
+            // Taken out of the group while out of touch: what is not committed here may be missing there. Copies do no
+            // harm, the history knows what it contains.
+            let stands = matches!(self.office, Office::Follower | Office::PreCandidate);
+            if !stands || self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min) {
+                return;
+            }
+            self.keep_orphans(self.commit);
+        } else {
+            let (base, last) = (self.log.base().sequence, self.log.last().sequence);
+            let agrees = self.log.epoch_at(from.sequence) == Some(from.epoch);
+            let parting = if agrees { from.sequence } else { base };
+            if from.sequence < base && !self.parted {
+                self.events.push_back(Event::OrphansDropped { count: base - from.sequence });
+            }
+            if parting < last && !self.parted {
+                self.keep_orphans(parting);
+                let keep = parting.max(self.commit);
+                self.log.truncate(keep);
+                self.disk.truncated(keep);
+            }
+            self.parted = true;
+        }
+        self.peers[peer].owes_orphans = true;
+        self.peers[peer].is_heir = true;
+        self.repeat_at = self.now + self.config.heartbeat;
+    }
+
+    pub(super) fn repeat_handover(&mut self) {
+        self.repeat_at = self.now + self.config.heartbeat;
+        if !self.orphans.is_empty()
+            && let Some(heir) = self.peers.iter_mut().find(|peer| peer.is_heir)
+        {
+            heir.owes_orphans = true;
+        }
+    }
+
+    pub(super) fn repeat_notices(&mut self) {
+        for peer in &mut self.peers {
+            peer.owes_notice |= peer.is_former;
+        }
+    }
+
+    /// After a recovery: a later generation was seen and has no entry here.
+    pub(super) fn is_of_an_older_generation(&self) -> bool {
+        self.hard.generation.number > self.log_generation().number && self.configuration().number > 0
+    }
+
+    fn log_generation(&self) -> Generation {
+        let starts = (self.log.base().sequence + 1..=self.log.last().sequence).rev();
+        let in_log = starts.filter_map(|sequence| match self.log.body(sequence) {
+            Some(Body::EpochStart { generation, .. }) => Some(generation),
+            _ => None,
+        });
+        in_log.max().unwrap_or_default().max(self.state.generation)
+    }
+}

@@ -1,0 +1,188 @@
+//! Writes that fell out of a log, on their way to the primary that may take them in again.
+
+use alloc::vec::Vec;
+
+use super::{
+    Group, Office,
+    entry::{Body, ORPHAN},
+    log::len,
+    parcel::Parcel,
+    wire::{MAX_ACKS, Message, ORPHANS_OVERHEAD, What},
+};
+use crate::{
+    Actor, Dot, Event, Id, Lsn, Machine, MessageError, OpId, Resolution,
+    bytes::{Put, Reader, seal},
+};
+
+/// Where the orphan of a payload stood.
+pub(super) fn origin<N: Id>(payload: &[u8]) -> Option<Lsn> {
+    match Body::<N>::read(ORPHAN, payload)? {
+        Body::Orphan { origin, .. } => Some(origin),
+        _ => None,
+    }
+}
+
+impl<N: Id, M: Machine> Group<N, M> {
+    /// Keeps the writes after `keep`, which are about to be dropped.
+    pub(super) fn keep_orphans(&mut self, keep: u64) {
+        if cfg!(inos_bug = "truncation_without_orphans") {
+            return;
+        }
+        let mut dropped = 0;
+        for sequence in keep + 1..=self.log.last().sequence {
+            let Some((dot, payload)) = self.as_orphan(sequence) else { continue };
+            // What the older generation had committed is as lost to the younger as the rest.
+            if !self.state.dots.contains(dot) || self.office == Office::Superseded {
+                self.counters.orphans_kept += 1;
+                dropped += self.orphans.keep(dot, payload, self.config.max_orphans, len(self.config.max_reassembly));
+            }
+        }
+        if dropped > 0 {
+            self.events.push_back(Event::OrphansDropped { count: dropped });
+        }
+    }
+
+    fn as_orphan(&self, sequence: u64) -> Option<(Dot<N>, Vec<u8>)> {
+        let entry = self.log.entry(sequence)?;
+        match entry.body::<N>()? {
+            Body::Write { counter, change } => {
+                let actor = self.log.author(entry.epoch).or_else(|| self.state.author(entry.epoch))?;
+                let dot = Dot { actor, counter };
+                let origin = Lsn { epoch: entry.epoch, sequence };
+                let mut payload = Vec::new();
+                Body::Orphan { dot, origin, change }.write(&mut payload);
+                Some((dot, payload))
+            }
+            Body::Orphan { dot, .. } => Some((dot, entry.payload.to_vec())),
+            _ => None,
+        }
+    }
+
+    /// As many orphans as fit a frame. The rest follows once these are settled.
+    pub(super) fn write_orphans(&mut self, index: usize, out: &mut Vec<u8>) {
+        let to = self.peers[index].seat;
+        let mut room = self.config.max_frame - ORPHANS_OVERHEAD;
+        let mut count = 0;
+        for kept in self.orphans.iter() {
+            let Some(left) = room.checked_sub(4 + kept.payload.len()) else { continue };
+            room = left;
+            count += 1;
+        }
+        let message = Message::Orphans { count, orphans: &[] };
+        self.envelope.open(to, self.hard.epoch, self.configuration().number, &message, out);
+        let mut room = self.config.max_frame - ORPHANS_OVERHEAD;
+        let mut too_long = None;
+        for kept in self.orphans.iter() {
+            let Some(left) = room.checked_sub(4 + kept.payload.len()) else {
+                too_long = too_long.or(Some(&kept.payload));
+                continue;
+            };
+            room = left;
+            out.put_count(kept.payload.len());
+            out.put(&kept.payload);
+        }
+        seal(out);
+        let alone = too_long.filter(|payload| 4 + payload.len() > self.config.max_frame - ORPHANS_OVERHEAD);
+        let parcel = alone.and_then(|payload| origin::<N>(payload)).map(|id| Parcel::new(What::Orphan, id));
+        let under_way = &mut self.peers[index].orphan;
+        match (under_way, parcel) {
+            (Some(sent), Some(_)) => sent.again(),
+            (under_way, parcel) => *under_way = parcel,
+        }
+    }
+
+    pub(super) fn on_orphans(&mut self, peer: usize, count: u32, orphans: &[u8]) -> Result<(), MessageError> {
+        let mut reader = Reader(orphans);
+        let mut payloads = Vec::new();
+        for _ in 0..count {
+            let payload = reader.long_bytes().ok_or(MessageError::Malformed)?;
+            self.check_orphan(payload)?;
+            payloads.push(payload);
+        }
+        reader.end().ok_or(MessageError::Malformed)?;
+        if count == 0 {
+            self.peers[peer].is_former = false;
+        }
+        if self.office != Office::Primary {
+            return Ok(());
+        }
+        // A member sees in its own log what became of them; nobody else does.
+        if !self.peers[peer].is_member() {
+            let dots = payloads.iter().filter_map(|payload| match Body::<N>::read(ORPHAN, payload) {
+                Some(Body::Orphan { dot, .. }) if self.state.dots.contains(dot) => Some(dot),
+                _ => None,
+            });
+            self.peers[peer].owed_acks = dots.take(MAX_ACKS).collect();
+        }
+        for payload in payloads {
+            self.adopt_orphan(payload);
+        }
+        self.try_commit();
+        Ok(())
+    }
+
+    fn check_orphan(&self, payload: &[u8]) -> Result<(), MessageError> {
+        let body = Body::<N>::read(ORPHAN, payload).ok_or(MessageError::Malformed)?;
+        self.check_change(&body, 0)
+    }
+
+    pub(super) fn take_orphan(&mut self, payload: &[u8]) -> Result<(), MessageError> {
+        self.check_orphan(payload)?;
+        self.adopt_orphan(payload);
+        self.try_commit();
+        Ok(())
+    }
+
+    /// The primary puts an orphan into the log, unless the history has dealt with it. One that finds no room now is
+    /// handed over again.
+    fn adopt_orphan(&mut self, payload: &[u8]) {
+        let Some(body @ Body::Orphan { dot, .. }) = Body::<N>::read(ORPHAN, payload) else { return };
+        let in_flight = self.lead.orphans_in_flight.iter().any(|&(other, _)| other == dot);
+        let known = self.state.dots.contains(dot) || in_flight;
+        let room = self.uncommitted() < self.config.max_uncommitted;
+        let client = body.change().is_some_and(|change| self.has_room_for(change.op.client));
+        if self.office == Office::Primary && !known && room && client {
+            self.append(&body);
+        }
+    }
+
+    /// What this member itself keeps, once it is primary.
+    pub(super) fn adopt_own_orphans(&mut self) {
+        if self.orphans.is_empty() {
+            return;
+        }
+        let payloads: Vec<Vec<u8>> = self.orphans.iter().map(|kept| kept.payload.clone()).collect();
+        payloads.iter().for_each(|payload| self.adopt_orphan(payload));
+    }
+
+    /// Drops what the history of this generation has dealt with.
+    pub(super) fn settle_orphans(&mut self) {
+        if self.office != Office::Superseded && !self.orphans.is_empty() {
+            let Self { orphans, state, .. } = self;
+            orphans.settle(|dot| state.dots.contains(dot));
+        }
+    }
+
+    /// The history has dealt with an orphan.
+    pub(super) fn tell_orphan(&mut self, op: OpId, dot: Dot<N>, origin: Lsn, resolution: Resolution<M::Output>) {
+        self.lead.orphans_in_flight.retain(|&(other, _)| other != dot);
+        self.orphans.settle(|kept| kept == dot);
+        if matches!(resolution, Resolution::Refused | Resolution::Older) {
+            self.events.push_back(Event::Discarded { id: op, lsn: origin });
+        }
+        let doubted = self.doubts.iter().position(|doubt| doubt.lsn == origin && doubt.op == op);
+        if let Some(doubt) = doubted.filter(|_| dot.actor == self.envelope.me) {
+            self.doubts.swap_remove(doubt);
+            self.events.push_back(Event::Orphaned { id: op, lsn: origin, resolution });
+        }
+    }
+
+    pub(super) fn is_life_of_a_member(&self, actor: Actor<N>) -> bool {
+        let own = actor == self.envelope.me || actor == self.envelope.seat;
+        own || self
+            .peers
+            .iter()
+            .filter(|peer| peer.is_member())
+            .any(|peer| peer.seat.node == actor.node && (peer.life.is_none() || peer.life == Some(actor.incarnation)))
+    }
+}

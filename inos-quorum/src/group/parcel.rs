@@ -1,0 +1,251 @@
+//! What is larger than a frame travels in parts: snapshots and long entries to followers, long orphans to the primary.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{
+    Group, Office,
+    log::len,
+    peer::{Flow, Peer},
+    wire::{Message, PART_OVERHEAD, What},
+};
+use crate::{
+    Actor, Id, Lsn, Machine, MessageError,
+    bytes::{Put, Reader, seal},
+};
+
+/// A parcel being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Parcel {
+    pub(crate) what: What,
+    /// Snapshot and entry: the last entry it brings. Orphan: where it stood.
+    pub(crate) id: Lsn,
+    /// Bytes that have arrived.
+    acked: u64,
+    next: u64,
+}
+
+impl Parcel {
+    pub(crate) const fn new(what: What, id: Lsn) -> Self {
+        Self { what, id, acked: 0, next: 0 }
+    }
+
+    /// Parts may have been lost.
+    pub(crate) const fn again(&mut self) {
+        self.next = self.acked;
+    }
+
+    /// Whether the next part may leave: one even of an empty window, so that the receiver says what it has.
+    const fn is_open(&self, total: u64, window: u64) -> bool {
+        self.next < total && self.next - self.acked < window
+    }
+}
+
+/// A parcel being received.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Incoming<N> {
+    from: Actor<N>,
+    what: What,
+    id: Lsn,
+    total: u64,
+    bytes: Vec<u8>,
+    touched_at: Duration,
+}
+
+/// A sender that is silent for so many heartbeats loses its place.
+const PATIENCE: u32 = 10;
+
+impl<N: Id, M: Machine> Group<N, M> {
+    /// The two halves of a parcel's bytes; `None` when it is not there any more.
+    fn parcel_bytes(&self, parcel: &Parcel) -> Option<(PrefixBytes, &[u8])> {
+        match parcel.what {
+            What::Snapshot => {
+                let (_, bytes) = self.snapshot.as_ref().filter(|(lsn, _)| *lsn == parcel.id)?;
+                Some((PrefixBytes::default(), bytes))
+            }
+            What::Entry => {
+                let sequence = parcel.id.sequence;
+                let epoch = self.log.epoch_at(sequence.checked_sub(1)?)?;
+                let entry = self.log.entry(sequence)?;
+                Some((PrefixBytes::of(Lsn { epoch, sequence: sequence - 1 }), entry.bytes))
+            }
+            What::Orphan => {
+                let kept =
+                    self.orphans.iter().find(|kept| super::orphan::origin::<N>(&kept.payload) == Some(parcel.id));
+                Some((PrefixBytes::default(), &kept?.payload))
+            }
+        }
+    }
+
+    fn parcel_total(&self, parcel: &Parcel) -> Option<u64> {
+        self.parcel_bytes(parcel).map(|(prefix, bytes)| len(prefix.as_slice().len()) + len(bytes.len()))
+    }
+
+    /// A later snapshot took its place.
+    pub(super) fn parcel_is_gone(&self, parcel: &Parcel) -> bool {
+        self.parcel_bytes(parcel).is_none()
+    }
+
+    pub(super) fn parcel_is_due(&self, parcel: &Parcel) -> bool {
+        self.parcel_total(parcel).is_some_and(|total| parcel.is_open(total, self.config.max_inflight_bytes))
+    }
+
+    /// Begins to send an entry or a snapshot to a follower.
+    pub(super) fn start_parcel(&mut self, index: usize, what: What) {
+        let id = match what {
+            What::Entry => {
+                let sequence = self.peers[index].next;
+                Lsn { epoch: self.log.epoch_at(sequence).unwrap_or(0), sequence }
+            }
+            _ => self.take_snapshot(),
+        };
+        self.peers[index].flow = Flow::Parcel(Parcel::new(what, id));
+    }
+
+    /// The committed state as bytes, shared by all that need it.
+    fn take_snapshot(&mut self) -> Lsn {
+        let in_use = |peer: &Peer<N>| matches!(peer.flow, Flow::Parcel(parcel) if parcel.what == What::Snapshot);
+        if let Some((lsn, _)) = &self.snapshot
+            && self.peers.iter().any(in_use)
+            && lsn.sequence >= self.log.base().sequence
+        {
+            return *lsn;
+        }
+        let mut bytes = Vec::new();
+        self.state.encode(&mut bytes);
+        self.counters.snapshots_sent += 1;
+        self.snapshot = Some((self.state.applied, bytes));
+        self.state.applied
+    }
+
+    /// Writes the next part of what is under way to a peer.
+    pub(super) fn write_part(&mut self, index: usize, mut parcel: Parcel, out: &mut Vec<u8>) -> Parcel {
+        let Some((prefix, bytes)) = self.parcel_bytes(&parcel) else { return parcel };
+        let prefix = prefix.as_slice();
+        let total = len(prefix.len()) + len(bytes.len());
+        let room = len(self.config.max_frame - PART_OVERHEAD);
+        let end = (parcel.next + room).min(total);
+        let message = Message::Part { what: parcel.what, id: parcel.id, total, offset: parcel.next, bytes: &[] };
+        let to = self.peers[index].seat;
+        self.envelope.open(to, self.hard.epoch, self.configuration().number, &message, out);
+        let range = |at: u64| usize::try_from(at).expect("offsets lie within the parcel");
+        let (from, to) = (range(parcel.next), range(end));
+        let split = prefix.len();
+        out.put(&prefix[from.min(split)..to.min(split)]);
+        out.put(&bytes[from.saturating_sub(split)..to.saturating_sub(split)]);
+        seal(out);
+        parcel.next = end;
+        parcel
+    }
+
+    pub(super) fn on_part(&mut self, peer: usize, epoch: u64, message: &Message<'_, N>) -> Result<(), MessageError> {
+        let Message::Part { what, id, total, offset, bytes } = *message else { return Err(MessageError::Malformed) };
+        if total > len(self.config.max_reassembly) {
+            let len = usize::try_from(total).unwrap_or(usize::MAX);
+            return Err(MessageError::TooLong { len, max: self.config.max_reassembly });
+        }
+        if what == What::Orphan {
+            if self.office != Office::Primary {
+                return Ok(());
+            }
+        } else {
+            if epoch < self.hard.epoch {
+                self.peers[peer].owed_append = Some(None);
+                return Ok(());
+            }
+            self.check_rival(peer, epoch)?;
+            self.follow(epoch, peer);
+        }
+        let from = self.peers[peer].seat;
+        let same = |incoming: &Incoming<N>| {
+            incoming.from == from && incoming.what == what && incoming.id == id && incoming.total == total
+        };
+        if !self.incoming.as_ref().is_some_and(same) {
+            let patience = self.config.heartbeat * PATIENCE;
+            let busy = |other: &Incoming<N>| other.from != from && self.now < other.touched_at + patience;
+            if what == What::Orphan && self.incoming.as_ref().is_some_and(busy) {
+                return Ok(());
+            }
+            self.incoming = Some(Incoming { from, what, id, total, bytes: Vec::new(), touched_at: self.now });
+        }
+        let Some(incoming) = &mut self.incoming else { return Ok(()) };
+        incoming.touched_at = self.now;
+        if offset == len(incoming.bytes.len()) {
+            incoming.bytes.put(bytes);
+        }
+        let have = len(incoming.bytes.len());
+        self.peers[peer].owed_part = Some((what, id, have));
+        if have < total {
+            return Ok(());
+        }
+        let Some(Incoming { bytes, .. }) = self.incoming.take() else { return Ok(()) };
+        match what {
+            What::Snapshot => self.install(peer, id, &bytes),
+            What::Entry => {
+                let mut reader = Reader(&bytes);
+                let prev = reader.lsn().ok_or(MessageError::Malformed)?;
+                let message = Message::Append {
+                    prev,
+                    commit: 0,
+                    round: 0,
+                    fast: 0,
+                    quiet: false,
+                    count: 1,
+                    entries: reader.rest(),
+                };
+                self.on_append(peer, epoch, &message)
+            }
+            What::Orphan => self.take_orphan(&bytes),
+        }
+    }
+
+    pub(super) fn on_part_reply(&mut self, peer: usize, what: What, id: Lsn, have: u64) {
+        let slot = &self.peers[peer];
+        let sent = match (what, &slot.flow, &slot.orphan) {
+            (What::Orphan, _, Some(parcel)) | (What::Snapshot | What::Entry, Flow::Parcel(parcel), _) => *parcel,
+            _ => return,
+        };
+        if (sent.what, sent.id) != (what, id) {
+            return;
+        }
+        let total = self.parcel_total(&sent).unwrap_or(0);
+        let now = self.now;
+        let slot = &mut self.peers[peer];
+        slot.heard_at = now;
+        let moved = Parcel { acked: have.min(total), next: sent.next.max(have.min(total)), ..sent };
+        let done = have >= total;
+        match what {
+            What::Orphan => slot.orphan = Some(moved).filter(|_| !done),
+            _ if done => {
+                slot.next = id.sequence + 1;
+                // Its answer tells whether it took it in.
+                slot.flow = Flow::Probing;
+            }
+            _ => slot.flow = Flow::Parcel(moved),
+        }
+        let in_use = |peer: &Peer<N>| matches!(peer.flow, Flow::Parcel(parcel) if parcel.what == What::Snapshot);
+        if !self.peers.iter().any(in_use) {
+            self.snapshot = None;
+        }
+    }
+}
+
+/// The place before a long entry, which goes ahead of it.
+#[derive(Clone, Copy, Default)]
+struct PrefixBytes {
+    bytes: [u8; 16],
+    is_there: bool,
+}
+
+impl PrefixBytes {
+    fn of(lsn: Lsn) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&lsn.epoch.to_le_bytes());
+        bytes[8..].copy_from_slice(&lsn.sequence.to_le_bytes());
+        Self { bytes, is_there: true }
+    }
+
+    const fn as_slice(&self) -> &[u8] {
+        if self.is_there { &self.bytes } else { &[] }
+    }
+}

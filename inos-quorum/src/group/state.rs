@@ -1,0 +1,258 @@
+//! The replicated state: a function of the committed entries and of nothing else.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use super::{
+    entry::{Body, Change, Raw},
+    log::{Boundary, Log},
+    membership::{Configuration, Generation},
+    session::{Done, Sessions, WINDOW},
+};
+use crate::{
+    Actor, Dot, Id, Lsn, Machine, OpId, Orphan, Policy, ReceiptState, Resolution, VectorClock,
+    bytes::{Put, Reader},
+    clock::{Dots, Inserted},
+};
+
+/// Boundaries of epochs, and retired actors, that are remembered.
+const MEMORY: usize = 1024;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State<N, M: Machine> {
+    pub(crate) machine: M,
+    pub(crate) applied: Lsn,
+    pub(crate) sessions: Sessions<M::Output>,
+    /// The dots of all writes and orphans that the history has dealt with.
+    pub(crate) dots: Dots<N>,
+    /// What writers had read besides the history before their writes.
+    known: VectorClock<N>,
+    /// The last 1,024, ascending.
+    boundaries: VecDeque<Boundary<N>>,
+    pub(crate) configuration: Configuration<N>,
+    /// Of the last epoch.
+    pub(crate) generation: Generation,
+    /// The last 1,024, in the order of retirement.
+    retired: VecDeque<Actor<N>>,
+}
+
+/// What an entry came to.
+pub(crate) enum Applied<N, O> {
+    Nothing,
+    /// `lsn` is that of the first application of the operation.
+    Write {
+        op: OpId,
+        lsn: Lsn,
+        output: O,
+    },
+    Orphan {
+        op: OpId,
+        dot: Dot<N>,
+        origin: Lsn,
+        resolution: Resolution<O>,
+    },
+    EpochStart,
+    Configuration,
+}
+
+impl<N: Id, M: Machine> State<N, M> {
+    pub(crate) fn new(configuration: Configuration<N>) -> Self {
+        Self {
+            machine: M::default(),
+            applied: Lsn::default(),
+            sessions: Sessions::new(),
+            dots: Dots::new(),
+            known: VectorClock::new(),
+            boundaries: VecDeque::new(),
+            configuration,
+            generation: Generation::default(),
+            retired: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn is_retired(&self, actor: Actor<N>) -> bool {
+        self.retired.contains(&actor)
+    }
+
+    /// Who wrote an epoch whose beginning is applied and not forgotten.
+    pub(crate) fn author(&self, epoch: u64) -> Option<Actor<N>> {
+        let index = self.boundaries.binary_search_by_key(&epoch, |boundary| boundary.epoch).ok()?;
+        Some(self.boundaries[index].author)
+    }
+
+    /// The last entry of an epoch before the present one; 0 when it is unknown.
+    pub(crate) fn end_of(&self, epoch: u64) -> u64 {
+        let next = self.boundaries.partition_point(|boundary| boundary.epoch <= epoch);
+        let own = next.checked_sub(1).is_some_and(|index| self.boundaries[index].epoch == epoch);
+        if own { self.end_of_or_before(epoch) } else { 0 }
+    }
+
+    /// The last entry before the epochs after this one, whether or not this one is in the history.
+    pub(crate) fn end_of_or_before(&self, epoch: u64) -> u64 {
+        let next = self.boundaries.partition_point(|boundary| boundary.epoch <= epoch);
+        self.boundaries.get(next).map_or(self.applied.sequence, |boundary| boundary.first - 1)
+    }
+
+    /// The last applied entry that the actor wrote; 0 when it wrote none that is remembered.
+    pub(crate) fn last_of(&self, actor: Actor<N>) -> u64 {
+        let last = self.boundaries.iter().rev().find(|boundary| boundary.author == actor);
+        last.map_or(0, |boundary| self.end_of(boundary.epoch))
+    }
+
+    pub(crate) fn receipt_state(&self, lsn: Lsn) -> ReceiptState {
+        // The epoch in whose stretch the sequence lies.
+        let next = self.boundaries.partition_point(|boundary| boundary.first <= lsn.sequence);
+        let holder = next.checked_sub(1).map(|index| self.boundaries[index].epoch);
+        if lsn.sequence <= self.applied.sequence {
+            return match holder {
+                Some(epoch) if epoch == lsn.epoch => ReceiptState::Held,
+                Some(_) => ReceiptState::Lost,
+                // Older than what is remembered; a later epoch cannot have written there.
+                None if self.boundaries.front().is_some_and(|oldest| lsn.epoch >= oldest.epoch) => ReceiptState::Lost,
+                None => ReceiptState::Unknown,
+            };
+        }
+        if self.boundaries.back().is_some_and(|newest| newest.epoch > lsn.epoch) {
+            return ReceiptState::Lost;
+        }
+        ReceiptState::Unknown
+    }
+
+    /// Applies the entry that follows. `None` when it is damaged: entries are checked before they enter a log.
+    pub(crate) fn apply(&mut self, entry: &Raw<'_>, log: &Log<N>) -> Option<Applied<N, M::Output>> {
+        let lsn = Lsn { epoch: entry.epoch, sequence: self.applied.sequence + 1 };
+        self.applied = lsn;
+        Some(match entry.body::<N>()? {
+            Body::EpochStart { author, generation, .. } => {
+                self.generation = generation;
+                if self.boundaries.len() == MEMORY {
+                    self.boundaries.pop_front();
+                }
+                self.boundaries.push_back(Boundary { epoch: entry.epoch, first: lsn.sequence, author });
+                Applied::EpochStart
+            }
+            Body::Write { counter, change } => {
+                let actor = self.author(entry.epoch).or_else(|| log.author(entry.epoch))?;
+                self.see(Dot { actor, counter }, &change)?;
+                self.write(lsn, &change)?
+            }
+            Body::Orphan { dot, origin, change } => {
+                let resolution = self.adopt(lsn, dot, origin, &change)?;
+                Applied::Orphan { op: change.op, dot, origin, resolution }
+            }
+            Body::Configuration(configuration) => {
+                self.configuration = configuration;
+                Applied::Configuration
+            }
+            Body::Retire(actor) => {
+                self.dots.forget(actor);
+                self.known.remove(actor);
+                if self.retired.len() == MEMORY {
+                    self.retired.pop_front();
+                }
+                self.retired.push_back(actor);
+                Applied::Nothing
+            }
+            Body::Expire(client) => {
+                self.sessions.expire(client);
+                Applied::Nothing
+            }
+        })
+    }
+
+    fn see(&mut self, dot: Dot<N>, change: &Change<'_>) -> Option<()> {
+        // A range that is given up counts as dealt with: its orphans are dropped as contained, never applied twice.
+        let (Inserted::New | Inserted::Known | Inserted::GaveUp { .. }) = self.dots.insert(dot);
+        if !change.extra.is_empty() {
+            self.known.merge(&VectorClock::from_bytes(change.extra).ok()?);
+        }
+        Some(())
+    }
+
+    fn write(&mut self, lsn: Lsn, change: &Change<'_>) -> Option<Applied<N, M::Output>> {
+        let op = change.op;
+        if let Some(done) = self.sessions.done(op).filter(|_| !cfg!(inos_bug = "retry_applied_twice")) {
+            return Some(Applied::Write { op, lsn: done.lsn, output: done.output.clone() });
+        }
+        let output = self.machine.apply(lsn, &M::decode(change.delta).ok()?);
+        self.sessions.insert(op.client, Done { serial: op.serial, lsn, output: output.clone() });
+        Some(Applied::Write { op, lsn, output })
+    }
+
+    /// Judges a write that was dropped elsewhere: only one that is new and concurrent reaches the machine.
+    fn adopt(&mut self, lsn: Lsn, dot: Dot<N>, origin: Lsn, change: &Change<'_>) -> Option<Resolution<M::Output>> {
+        let contained = self.sessions.done(change.op).is_some() || self.dots.contains(dot);
+        let older = self.known.covers(dot) || self.retired.contains(&dot.actor);
+        let forgotten = self.sessions.greater(change.op) >= WINDOW;
+        self.see(dot, change)?;
+        if contained {
+            return Some(Resolution::Contained);
+        }
+        if older {
+            return Some(Resolution::Older);
+        }
+        if forgotten || M::POLICY == Policy::Reject {
+            return Some(Resolution::Refused);
+        }
+        let delta = M::decode(change.delta).ok()?;
+        // What it had read is part of this history only as far as the two had not parted.
+        let read = change.read.min(self.end_of(origin.epoch));
+        let Some(output) = self.machine.reconcile(lsn, &Orphan { lsn: origin, read, delta: &delta }) else {
+            return Some(Resolution::Refused);
+        };
+        let OpId { client, serial } = change.op;
+        self.sessions.insert(client, Done { serial, lsn, output: output.clone() });
+        Some(Resolution::Merged(output))
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_lsn(self.applied);
+        self.configuration.encode(out);
+        out.put_u64(self.generation.number);
+        out.put_u64(self.generation.nonce);
+        out.put_count(self.boundaries.len());
+        for boundary in &self.boundaries {
+            out.put_u64(boundary.epoch);
+            out.put_u64(boundary.first);
+            out.put_actor(&boundary.author);
+        }
+        out.put_count(self.retired.len());
+        self.retired.iter().for_each(|actor| out.put_actor(actor));
+        self.dots.encode(out);
+        self.known.encode(out);
+        self.sessions.encode::<M>(out);
+        self.machine.snapshot(out);
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let applied = from.lsn()?;
+        let configuration = Configuration::decode(&mut from)?;
+        let generation = Generation { number: from.u64()?, nonce: from.u64()? };
+        let mut boundaries: VecDeque<Boundary<N>> = VecDeque::new();
+        for _ in 0..count(&mut from)? {
+            let boundary = Boundary { epoch: from.u64()?, first: from.u64()?, author: from.actor()? };
+            let follows = boundaries.back().is_none_or(|b| b.epoch < boundary.epoch && b.first < boundary.first);
+            if !follows || boundary.first > applied.sequence || boundary.first == 0 {
+                return None;
+            }
+            boundaries.push_back(boundary);
+        }
+        // Every entry belongs to an epoch whose start is before it.
+        if boundaries.back().map_or(0, |newest| newest.epoch) != applied.epoch {
+            return None;
+        }
+        let mut retired = VecDeque::new();
+        for _ in 0..count(&mut from)? {
+            retired.push_back(from.actor()?);
+        }
+        let dots = Dots::decode(&mut from)?;
+        let known = VectorClock::decode(&mut from).ok()?;
+        let sessions = Sessions::decode::<M>(&mut from)?;
+        let machine = M::restore(from.rest()).ok()?;
+        Some(Self { machine, applied, sessions, dots, known, boundaries, configuration, generation, retired })
+    }
+}
+
+fn count(from: &mut Reader<'_>) -> Option<u32> {
+    from.u32().filter(|&count| usize::try_from(count).is_ok_and(|count| count <= MEMORY))
+}

@@ -1,0 +1,509 @@
+//! What must hold after every step, checked from what changed in it; and once in a while from everything.
+
+use alloc::{collections::BTreeMap, format, vec::Vec};
+
+use super::{
+    DriftingClock, Violation,
+    machine::{Applied, KEYS, Lists, Tail},
+};
+use crate::{Actor, Configuration, Group, Lsn, Mode, Read, Role};
+
+/// What is remembered of a seat, running or not.
+#[derive(Clone, Debug)]
+struct Watched {
+    seat: Actor<u64>,
+    life: u64,
+    /// Epochs of the entries of its log.
+    mirror: Vec<u64>,
+    /// The last entry that it holds as its storage demands.
+    held: Lsn,
+    last: Lsn,
+    epoch: u64,
+    voted: Option<Actor<u64>>,
+    commit: u64,
+    applied: u64,
+    /// How much of its committed state has been compared.
+    compared: usize,
+    configuration: Configuration<u64>,
+    primary_in: Option<u64>,
+    lease_until_us: u64,
+    runs: bool,
+}
+
+/// A promise that a record made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Promise {
+    pub(super) epoch: u64,
+    pub(super) voted: Option<Actor<u64>>,
+}
+
+/// A value of the one history, and its list after it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    applied: Applied,
+    tail: Tail,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct CommittedEntry {
+    epoch: u64,
+    /// `None` while nobody who has the entry itself has been asked.
+    hash: Option<u64>,
+    /// The epoch of the primary that committed it: later primaries have it.
+    by: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Checker {
+    mode: Mode,
+    /// The present seat of each node.
+    seats: Vec<Option<Watched>>,
+    /// Seats whose nodes lost their memory: what they held counts as once held.
+    past: Vec<Watched>,
+    /// Entries by epoch and sequence: hash, and epoch of the entry before.
+    entries: BTreeMap<Lsn, (u64, u64)>,
+    primaries: BTreeMap<(u64, u64), (Actor<u64>, u64)>,
+    committed: Vec<CommittedEntry>,
+    history: Vec<Place>,
+    by_value: BTreeMap<u64, usize>,
+    tails: [Tail; KEYS as usize],
+    configurations: BTreeMap<u64, Configuration<u64>>,
+    steps: u64,
+}
+
+/// Steps between two looks at everything.
+const FULL_SCAN_STEPS: u64 = 1_000;
+
+type Checked = Result<(), Violation>;
+
+impl Checker {
+    pub(super) fn new(mode: Mode, nodes: usize) -> Self {
+        Self {
+            mode,
+            seats: (0..nodes).map(|_| None).collect(),
+            past: Vec::new(),
+            entries: BTreeMap::new(),
+            primaries: BTreeMap::new(),
+            committed: Vec::new(),
+            history: Vec::new(),
+            by_value: BTreeMap::new(),
+            tails: [Tail::default(); KEYS as usize],
+            configurations: BTreeMap::new(),
+            steps: 0,
+        }
+    }
+
+    pub(super) const fn is_safe_mode(&self) -> bool {
+        !matches!(self.mode, Mode::Fast)
+    }
+
+    /// The list after `value`, which stands at `lsn`.
+    pub(super) fn find(&self, lsn: Lsn, value: u64) -> Option<Tail> {
+        self.find_value(value).filter(|&(at, _)| at == lsn).map(|(_, tail)| tail)
+    }
+
+    /// Where the value stands, and the list after it.
+    pub(super) fn find_value(&self, value: u64) -> Option<(Lsn, Tail)> {
+        let place = self.history[*self.by_value.get(&value)?];
+        Some((place.applied.lsn, place.tail))
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = Applied> {
+        self.history.iter().map(|place| place.applied)
+    }
+
+    pub(super) fn tail(&self, key: u8) -> Tail {
+        self.tails[usize::from(key)]
+    }
+
+    pub(super) fn commits(&self) -> usize {
+        self.history.len()
+    }
+
+    pub(super) fn epochs_with_primary(&self) -> usize {
+        self.primaries.len()
+    }
+
+    /// What the member now promises.
+    pub(super) fn promise<const MERGES: bool>(group: &Group<u64, Lists<MERGES>>) -> Promise {
+        let inspect = group.inspect();
+        Promise { epoch: inspect.epoch, voted: inspect.voted_for }
+    }
+
+    /// A member started: with a new seat, or in the one it had, of which storage kept `promise`.
+    pub(super) fn started<const MERGES: bool>(
+        &mut self,
+        node: usize,
+        life: u64,
+        group: &Group<u64, Lists<MERGES>>,
+        promise: Promise,
+    ) -> Checked {
+        let (seat, inspect) = (group.seat(), group.inspect());
+        let mut watched = Watched {
+            seat,
+            life,
+            mirror: Vec::new(),
+            held: Lsn::default(),
+            last: Lsn::default(),
+            epoch: inspect.epoch,
+            voted: inspect.voted_for,
+            commit: 0,
+            applied: 0,
+            compared: 0,
+            configuration: group.configuration().clone(),
+            primary_in: None,
+            lease_until_us: 0,
+            runs: true,
+        };
+        if inspect.epoch < promise.epoch
+            || (inspect.epoch == promise.epoch && promise.voted.is_some() && inspect.voted_for != promise.voted)
+        {
+            let detail = format!("{promise:?} of {seat:?}, now {} {:?}", inspect.epoch, inspect.voted_for);
+            return Err(Violation::new("a recovered member keeps its promises", detail));
+        }
+        if let Some(before) = self.seats[node].take() {
+            if before.seat == seat {
+                let Lsn { epoch, sequence } = before.held;
+                // Epoch 0: it held that entry, and had forgotten it.
+                let known = epoch > 0 && sequence >= inspect.log_first;
+                let lost = known && inspect.epoch_at(sequence) != Some(epoch);
+                if lost || sequence > group.last().sequence {
+                    let detail = format!("{:?} of {seat:?}, now {:?}", before.held, group.last());
+                    return Err(Violation::new("a recovered member has what it held", detail));
+                }
+                watched.mirror = before.mirror;
+                watched.held = before.held;
+            } else {
+                self.past.push(before);
+            }
+        }
+        self.seats[node] = Some(watched);
+        Ok(())
+    }
+
+    /// The member stopped; what it held stays counted.
+    pub(super) fn crashed(&mut self, node: usize) {
+        if let Some(watched) = &mut self.seats[node] {
+            watched.runs = false;
+            watched.lease_until_us = 0;
+        }
+    }
+
+    /// The node's memory is gone, and its seat is empty for ever.
+    pub(super) fn destroyed(&mut self, node: usize) {
+        self.past.extend(self.seats[node].take());
+    }
+
+    /// After a step of `node`, whose clock is `clock`.
+    pub(super) fn step<const MERGES: bool>(
+        &mut self,
+        now_us: u64,
+        node: usize,
+        clock: &DriftingClock,
+        group: &Group<u64, Lists<MERGES>>,
+    ) -> Checked {
+        self.steps += 1;
+        let Some(mut watched) = self.seats[node].take() else { return Ok(()) };
+        let checked = self
+            .monotone(&mut watched, group)
+            .and_then(|()| self.log(&mut watched, group))
+            .and_then(|()| self.commit(&mut watched, group))
+            .and_then(|()| self.applied(&mut watched, group))
+            .and_then(|()| self.leadership(now_us, node, clock, &mut watched, group));
+        let checked = match checked {
+            Ok(()) if self.steps.is_multiple_of(FULL_SCAN_STEPS) => self.scan(&watched, group),
+            other => other,
+        };
+        self.seats[node] = Some(watched);
+        checked
+    }
+
+    fn monotone<const MERGES: bool>(&self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
+        let inspect = group.inspect();
+        let voted_twice =
+            inspect.epoch == watched.epoch && watched.voted.is_some() && inspect.voted_for != watched.voted;
+        if inspect.epoch < watched.epoch
+            || voted_twice
+            || inspect.commit < watched.commit
+            || inspect.applied < watched.applied
+        {
+            let detail = format!("{watched:?} now {inspect:?}");
+            return Err(Violation::new("epoch, vote, commit and applied only grow", detail));
+        }
+        (watched.epoch, watched.voted, watched.applied) = (inspect.epoch, inspect.voted_for, inspect.applied);
+        Ok(())
+    }
+
+    /// Log matching: an entry has one content and one predecessor, in whichever log it stands.
+    fn log<const MERGES: bool>(&mut self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
+        let (inspect, last) = (group.inspect(), group.last());
+        watched.held = inspect.held;
+        if last == watched.last {
+            return Ok(());
+        }
+        watched.last = last;
+        let first = inspect.log_first;
+        let mut kept = watched.mirror.len().min(index(last.sequence));
+        while kept as u64 >= first && kept > 0 && Some(watched.mirror[kept - 1]) != inspect.epoch_at(kept as u64) {
+            kept -= 1;
+        }
+        watched.mirror.truncate(kept);
+        // A snapshot took the place of the log, unless both agree where it ends (and so all the way before).
+        let base = watched.mirror.get(index(first).wrapping_sub(2)).copied();
+        if first > 1 && base != inspect.epoch_at(first - 1) {
+            watched.mirror.truncate(index(watched.commit));
+        }
+        // What a snapshot stands for was committed.
+        while (watched.mirror.len() as u64) + 1 < first {
+            let Some(&CommittedEntry { epoch, .. }) = self.committed.get(watched.mirror.len()) else {
+                let detail = format!("{:?} begins at {first}", watched.seat);
+                return Err(Violation::new("snapshots hold what was committed", detail));
+            };
+            watched.mirror.push(epoch);
+        }
+        while (watched.mirror.len() as u64) < last.sequence {
+            let sequence = watched.mirror.len() as u64 + 1;
+            let before = watched.mirror.last().copied().unwrap_or(0);
+            let (Some(epoch), Some(hash)) = (inspect.epoch_at(sequence), inspect.entry_hash(sequence)) else {
+                let detail = format!("{:?} lacks {sequence} of {first} to {last:?}", watched.seat);
+                return Err(Violation::new("logs have no gaps", detail));
+            };
+            let lsn = Lsn { epoch, sequence };
+            let known = *self.entries.entry(lsn).or_insert((hash, before));
+            if known != (hash, before) || before > epoch {
+                let detail =
+                    format!("{lsn:?} {hash:#x} after epoch {before} at {:?}, elsewhere {known:?}", watched.seat);
+                return Err(Violation::new("logs match", detail));
+            }
+            watched.mirror.push(epoch);
+        }
+        Ok(())
+    }
+
+    /// Committed entries never change, and the write quorum holds them.
+    fn commit<const MERGES: bool>(&mut self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
+        let inspect = group.inspect();
+        let configuration = group.configuration();
+        if inspect.commit > watched.commit {
+            for sequence in watched.commit + 1..=inspect.commit {
+                let at = index(sequence) - 1;
+                let Some(&epoch) = watched.mirror.get(at) else {
+                    let detail = format!("{:?} committed {sequence} of {:?}", watched.seat, group.last());
+                    return Err(Violation::new("what is committed is in the log", detail));
+                };
+                let hash = inspect.entry_hash(sequence);
+                match self.committed.get_mut(at) {
+                    Some(known) => {
+                        if known.epoch != epoch || (known.hash.is_some() && hash.is_some() && known.hash != hash) {
+                            let detail = format!("{sequence}: {known:?}, {:?} has epoch {epoch}", watched.seat);
+                            return Err(Violation::new("what is committed never changes", detail));
+                        }
+                        known.hash = known.hash.or(hash);
+                    }
+                    None => self.committed.push(CommittedEntry { epoch, hash, by: group.epoch() }),
+                }
+            }
+            let newest = inspect.commit == self.committed.len() as u64;
+            watched.commit = inspect.commit;
+            if newest && group.role() == Role::Primary {
+                let lsn = Lsn { epoch: watched.mirror[index(inspect.commit) - 1], sequence: inspect.commit };
+                // A step that commits a joint configuration appends the new one, which then rules.
+                let held = [&watched.configuration, configuration].into_iter().any(|by| self.is_held(watched, by, lsn));
+                if !held {
+                    let detail = format!("{lsn:?} of {configuration:?}, says {:?}", watched.seat);
+                    return Err(Violation::new("what is committed is held by a write quorum", detail));
+                }
+            }
+        }
+        if watched.configuration != *configuration {
+            watched.configuration.clone_from(configuration);
+        }
+        Ok(())
+    }
+
+    fn is_held(&self, watched: &Watched, by: &Configuration<u64>, lsn: Lsn) -> bool {
+        [&by.voters, &by.outgoing].into_iter().filter(|voters| !voters.is_empty()).all(|voters| {
+            let holders = voters.iter().filter(|&&seat| self.holds(watched, seat, lsn)).count();
+            holders >= self.mode.write_quorum(voters.len())
+        })
+    }
+
+    /// Whether the seat holds the entry, or held it when it lost its memory.
+    fn holds(&self, stepped: &Watched, seat: Actor<u64>, lsn: Lsn) -> bool {
+        let present = core::iter::once(stepped).chain(self.seats.iter().flatten());
+        let mut all = present.chain(&self.past);
+        all.find(|watched| watched.seat == seat).is_some_and(|watched| {
+            watched.held.sequence >= lsn.sequence && watched.mirror.get(index(lsn.sequence) - 1) == Some(&lsn.epoch)
+        })
+    }
+
+    /// All committed states are prefixes of one history, in which no write stands twice.
+    fn applied<const MERGES: bool>(&mut self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
+        let Ok((state, _)) = group.read(Read::Committed) else {
+            return Err(Violation::new("committed reads never fail", format!("{:?}", watched.seat)));
+        };
+        let applied = state.applied();
+        if applied.len() < watched.compared {
+            return Err(Violation::new("committed states only grow", format!("{:?}", watched.seat)));
+        }
+        for (place, &value) in applied.iter().enumerate().skip(watched.compared) {
+            self.append(watched.seat, place, value)?;
+        }
+        watched.compared = applied.len();
+        Ok(())
+    }
+
+    fn append(&mut self, seat: Actor<u64>, place: usize, applied: Applied) -> Checked {
+        if let Some(known) = self.history.get(place) {
+            if known.applied != applied {
+                let detail = format!("place {place}: {applied:?} at {seat:?}, elsewhere {:?}", known.applied);
+                return Err(Violation::new("members apply one history", detail));
+            }
+            return Ok(());
+        }
+        if self.by_value.insert(applied.value, place).is_some() {
+            return Err(Violation::new("nothing is applied twice", format!("{applied:?} at {seat:?}")));
+        }
+        let tail = &mut self.tails[usize::from(applied.key)];
+        *tail = tail.with(applied.value);
+        let tail = *tail;
+        self.history.push(Place { applied, tail });
+        Ok(())
+    }
+
+    /// One primary per epoch, which has all that was committed; one valid lease.
+    fn leadership<const MERGES: bool>(
+        &mut self,
+        now_us: u64,
+        node: usize,
+        clock: &DriftingClock,
+        watched: &mut Watched,
+        group: &Group<u64, Lists<MERGES>>,
+    ) -> Checked {
+        if group.role() != Role::Primary {
+            (watched.primary_in, watched.lease_until_us) = (None, 0);
+            return Ok(());
+        }
+        let epoch = group.epoch();
+        if watched.primary_in != Some(epoch) {
+            watched.primary_in = Some(epoch);
+            let claim = (watched.seat, watched.life);
+            let holder = *self.primaries.entry((group.generation().number, epoch)).or_insert(claim);
+            if holder != claim {
+                let detail = format!("{holder:?} and {claim:?} in epoch {epoch}");
+                return Err(Violation::new("one primary per epoch", detail));
+            }
+            // A candidate may learn late that it had won, when a later primary has already committed more.
+            let before = self.committed.iter().rposition(|entry| entry.by < epoch);
+            if let Some(last) = before
+                && watched.mirror.get(last) != Some(&self.committed[last].epoch)
+            {
+                let detail = format!("{claim:?} of epoch {epoch} lacks {}", last + 1);
+                return Err(Violation::new("a primary has all that was committed", detail));
+            }
+        }
+        let until = group.inspect().lease_until;
+        watched.lease_until_us =
+            until.filter(|&until| until > clock.local(now_us)).map_or(0, |until| clock.true_us(until));
+        if watched.lease_until_us > now_us {
+            let mut others = self.seats.iter().enumerate().filter_map(|(other, seat)| Some((other, seat.as_ref()?)));
+            let held = others.find(|(other, seat)| *other != node && seat.runs && seat.lease_until_us > now_us);
+            if let Some((_, other)) = held {
+                let detail = format!(
+                    "{:?} until {}, {:?} until {}, at {now_us}",
+                    watched.seat, watched.lease_until_us, other.seat, other.lease_until_us
+                );
+                return Err(Violation::new("one read lease at a time", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// A configuration of which a member says that it is committed.
+    pub(super) fn configuration(&mut self, configuration: &Configuration<u64>) -> Checked {
+        let known = self.configurations.entry(configuration.number).or_insert_with(|| configuration.clone());
+        if known != configuration {
+            let detail = format!("{known:?} and {configuration:?}");
+            return Err(Violation::new("a number names one configuration", detail));
+        }
+        let before = configuration.number.checked_sub(1).and_then(|number| self.configurations.get(&number));
+        let after = self.configurations.get(&(configuration.number + 1));
+        for (first, second) in
+            before.map(|before| (before, configuration)).into_iter().chain(after.map(|after| (configuration, after)))
+        {
+            if !self.intersect(first, second) || !self.intersect(second, first) {
+                let detail = format!("{first:?} then {second:?}");
+                return Err(Violation::new("quorums of neighbouring configurations intersect", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each write quorum of `first` shares a seat with each electorate of `second`, by trying all.
+    fn intersect(&self, first: &Configuration<u64>, second: &Configuration<u64>) -> bool {
+        let mut all: Vec<Actor<u64>> =
+            [&first.voters, &first.outgoing, &second.voters, &second.outgoing].into_iter().flatten().copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        (0..1_u32 << all.len().min(20)).all(|chosen| {
+            let count = |voters: &[Actor<u64>], wanted: bool| {
+                let is_chosen =
+                    |seat: &&Actor<u64>| all.binary_search(seat).is_ok_and(|at| (chosen >> at & 1 == 1) == wanted);
+                voters.iter().filter(is_chosen).count()
+            };
+            let writes = [&first.voters, &first.outgoing]
+                .into_iter()
+                .all(|voters| voters.is_empty() || count(voters, true) >= self.mode.write_quorum(voters.len()));
+            let elects = [&second.voters, &second.outgoing]
+                .into_iter()
+                .all(|voters| voters.is_empty() || count(voters, false) >= self.mode.elect_quorum(voters.len()));
+            !(writes && elects)
+        })
+    }
+
+    /// Everything that is remembered of the member, against all that it has.
+    fn scan<const MERGES: bool>(&self, watched: &Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
+        let inspect = group.inspect();
+        for sequence in inspect.log_first..=group.last().sequence {
+            let epoch = inspect.epoch_at(sequence);
+            let at = index(sequence) - 1;
+            let known = epoch.and_then(|epoch| self.entries.get(&Lsn { epoch, sequence }));
+            let committed = self.committed.get(at).filter(|_| sequence <= inspect.commit);
+            let same = known.map(|&(hash, _)| hash) == inspect.entry_hash(sequence)
+                && watched.mirror.get(at).copied() == epoch
+                && committed.is_none_or(|known| Some(known.epoch) == epoch);
+            if !same {
+                let detail = format!("{sequence} of {:?}: epoch {epoch:?}, known {known:?}", watched.seat);
+                return Err(Violation::new("logs change only where a step changed them", detail));
+            }
+        }
+        if let Ok((state, _)) = group.read(Read::Committed) {
+            let differs = state.applied().iter().zip(&self.history).position(|(mine, known)| *mine != known.applied);
+            if let Some(place) = differs {
+                let detail = format!("place {place} at {:?}", watched.seat);
+                return Err(Violation::new("members apply one history", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Configurations that could decide something: those that running members use, and those that stopped ones used.
+    pub(super) fn live_configurations(&self) -> impl Iterator<Item = &Configuration<u64>> {
+        self.seats.iter().flatten().map(|watched| &watched.configuration)
+    }
+
+    /// Seats whose memory is gone.
+    pub(super) fn destroyed_seats(&self) -> impl Iterator<Item = Actor<u64>> {
+        self.past.iter().map(|watched| watched.seat)
+    }
+
+    /// Whether the seat's memory is gone.
+    pub(super) fn is_destroyed(&self, seat: Actor<u64>) -> bool {
+        self.past.iter().any(|watched| watched.seat == seat)
+    }
+}
+
+/// Logs of simulations fit into memory.
+fn index(sequence: u64) -> usize {
+    usize::try_from(sequence).unwrap_or(usize::MAX)
+}

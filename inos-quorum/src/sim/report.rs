@@ -1,0 +1,108 @@
+//! What came of a run.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+use super::Choice;
+use crate::{Counters, Event};
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("broken after {at_us} us: {law} ({detail})")]
+#[non_exhaustive]
+pub struct Violation {
+    /// The law, as it should be.
+    pub law: &'static str,
+    /// Who broke it, and how.
+    pub detail: String,
+    /// Simulated time since the start.
+    pub at_us: u64,
+}
+
+impl Violation {
+    pub(super) const fn new(law: &'static str, detail: String) -> Self {
+        Self { law, detail, at_us: 0 }
+    }
+}
+
+/// What a run came across. Runs that meet none of it prove little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coverage {
+    /// Two members stood for one epoch.
+    pub contested_election: bool,
+    /// A member refused a pre-vote.
+    pub refused_pre_vote: bool,
+    /// The voters were being changed while links were cut.
+    pub joint_under_partition: bool,
+    /// A snapshot was sent to a member that was too far behind.
+    pub snapshot: bool,
+    /// A write that had been dropped with a log was told to its writer, or given up.
+    pub orphan_handover: bool,
+    /// A member lost its memory.
+    pub amnesia: bool,
+    /// A crash lost records that were not synced.
+    pub lost_persist: bool,
+    /// A `Fast` receipt was withheld because too much was at risk.
+    pub exposure_limit: bool,
+}
+
+impl Coverage {
+    /// Each counter with its name.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, bool); 8] {
+        [
+            ("contested election", self.contested_election),
+            ("refused pre-vote", self.refused_pre_vote),
+            ("joint change under partition", self.joint_under_partition),
+            ("snapshot", self.snapshot),
+            ("orphan handover", self.orphan_handover),
+            ("amnesia", self.amnesia),
+            ("lost persist", self.lost_persist),
+            ("exposure limit", self.exposure_limit),
+        ]
+    }
+
+    /// Whether runs of this mode can come across the counter of this name: only `Fast` has an exposure.
+    #[must_use]
+    pub fn is_possible(choice: Choice, name: &str) -> bool {
+        choice == Choice::Fast || name != "exposure limit"
+    }
+
+    pub(super) const fn event<N, O>(&mut self, event: &Event<N, O>) {
+        self.orphan_handover |= matches!(event, Event::Orphaned { .. } | Event::Discarded { .. });
+    }
+
+    pub(super) const fn counters(&mut self, counters: &Counters) {
+        self.refused_pre_vote |= counters.refused_pre_votes > 0;
+        self.snapshot |= counters.snapshots_sent > 0;
+        self.exposure_limit |= counters.fast_withheld > 0;
+    }
+}
+
+/// What came of one seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// The first law that was broken, if one was.
+    pub outcome: Result<(), Violation>,
+    /// What the run came across.
+    pub coverage: Coverage,
+    /// Hash over every input and output of every member.
+    pub trace: u64,
+    /// How much time passed in the simulation.
+    pub simulated_us: u64,
+    /// Happenings.
+    pub steps: u64,
+    /// Receipts that said `Committed`, and that said `Fast`.
+    pub committed: u64,
+    /// Receipts that said `Fast`.
+    pub fast: u64,
+    /// Writes acknowledged `Fast` that are not in the history; each is accounted for.
+    pub lost: u64,
+    /// Epochs that had a primary.
+    pub primaries: u64,
+}
