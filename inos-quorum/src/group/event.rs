@@ -476,6 +476,12 @@ impl<N: crate::Id> Inspect<'_, N> {
         self.log.epoch_at(sequence)
     }
 
+    /// The write that an entry in memory brings, as an orphan or not.
+    #[must_use]
+    pub fn write_at(&self, sequence: u64) -> Option<OpId> {
+        self.log.body(sequence)?.change().map(|change| change.op)
+    }
+
     /// Hash of the bytes of an entry in memory.
     #[must_use]
     pub fn entry_hash(&self, sequence: u64) -> Option<u64> {

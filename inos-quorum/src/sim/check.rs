@@ -6,7 +6,7 @@ use super::{
     DriftingClock, Violation,
     machine::{Applied, KEYS, Lists, Tail},
 };
-use crate::{Actor, Configuration, Group, Lsn, Mode, Read, Role};
+use crate::{Actor, Configuration, Group, Lsn, Mode, OpId, Read, Role};
 
 /// What is remembered of a seat, running or not.
 #[derive(Clone, Debug)]
@@ -37,6 +37,14 @@ pub(super) struct Promise {
     pub(super) voted: Option<Actor<u64>>,
 }
 
+/// What an entry is: its hash, the epoch of the entry before, and the write that it brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    hash: u64,
+    before: u64,
+    write: Option<OpId>,
+}
+
 /// A value of the one history, and its list after it.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -60,14 +68,18 @@ pub(super) struct Checker {
     seats: Vec<Option<Watched>>,
     /// Seats whose nodes lost their memory: what they held counts as once held.
     past: Vec<Watched>,
-    /// Entries by epoch and sequence: hash, and epoch of the entry before.
-    entries: BTreeMap<Lsn, (u64, u64)>,
+    /// Entries by epoch and sequence.
+    entries: BTreeMap<Lsn, Known>,
     primaries: BTreeMap<(u64, u64), (Actor<u64>, u64)>,
     committed: Vec<CommittedEntry>,
     history: Vec<Place>,
     by_value: BTreeMap<u64, usize>,
     tails: [Tail; KEYS as usize],
     configurations: BTreeMap<u64, Configuration<u64>>,
+    /// Generation and epoch of the newest primary so far.
+    newest_primary: (u64, u64),
+    /// Writes that members dropped from their logs: by whom, and which.
+    dropped: Vec<(Actor<u64>, OpId)>,
     steps: u64,
 }
 
@@ -89,6 +101,8 @@ impl Checker {
             by_value: BTreeMap::new(),
             tails: [Tail::default(); KEYS as usize],
             configurations: BTreeMap::new(),
+            newest_primary: (0, 0),
+            dropped: Vec::new(),
             steps: 0,
         }
     }
@@ -118,6 +132,15 @@ impl Checker {
 
     pub(super) fn commits(&self) -> usize {
         self.history.len()
+    }
+
+    pub(super) const fn newest_primary(&self) -> (u64, u64) {
+        self.newest_primary
+    }
+
+    /// The writes that the member dropped from its log.
+    pub(super) fn dropped_by(&self, seat: Actor<u64>) -> impl Iterator<Item = OpId> {
+        self.dropped.iter().filter(move |(by, _)| *by == seat).map(|&(_, id)| id)
     }
 
     pub(super) fn epochs_with_primary(&self) -> usize {
@@ -173,6 +196,9 @@ impl Checker {
                 }
                 watched.mirror = before.mirror;
                 watched.held = before.held;
+                // What was never durable is lost, not dropped.
+                let kept = agreement(&watched.mirror, group);
+                watched.mirror.truncate(kept);
             } else {
                 self.past.push(before);
             }
@@ -243,15 +269,11 @@ impl Checker {
         }
         watched.last = last;
         let first = inspect.log_first;
-        let mut kept = watched.mirror.len().min(index(last.sequence));
-        while kept as u64 >= first && kept > 0 && Some(watched.mirror[kept - 1]) != inspect.epoch_at(kept as u64) {
-            kept -= 1;
-        }
-        watched.mirror.truncate(kept);
+        self.truncate(watched, agreement(&watched.mirror, group));
         // A snapshot took the place of the log, unless both agree where it ends (and so all the way before).
         let base = watched.mirror.get(index(first).wrapping_sub(2)).copied();
         if first > 1 && base != inspect.epoch_at(first - 1) {
-            watched.mirror.truncate(index(watched.commit));
+            self.truncate(watched, index(watched.commit));
         }
         // What a snapshot stands for was committed.
         while (watched.mirror.len() as u64) + 1 < first {
@@ -269,15 +291,24 @@ impl Checker {
                 return Err(Violation::new("logs have no gaps", detail));
             };
             let lsn = Lsn { epoch, sequence };
-            let known = *self.entries.entry(lsn).or_insert((hash, before));
-            if known != (hash, before) || before > epoch {
-                let detail =
-                    format!("{lsn:?} {hash:#x} after epoch {before} at {:?}, elsewhere {known:?}", watched.seat);
+            let here = Known { hash, before, write: inspect.write_at(sequence) };
+            let known = *self.entries.entry(lsn).or_insert(here);
+            if known != here || before > epoch {
+                let detail = format!("{lsn:?} {here:?} at {:?}, elsewhere {known:?}", watched.seat);
                 return Err(Violation::new("logs match", detail));
             }
             watched.mirror.push(epoch);
         }
         Ok(())
+    }
+
+    fn truncate(&mut self, watched: &mut Watched, keep: usize) {
+        for (at, &epoch) in watched.mirror.iter().enumerate().skip(keep) {
+            let lsn = Lsn { epoch, sequence: at as u64 + 1 };
+            let write = self.entries.get(&lsn).and_then(|known| known.write);
+            self.dropped.extend(write.map(|id| (watched.seat, id)));
+        }
+        watched.mirror.truncate(keep);
     }
 
     /// Committed entries never change, and the write quorum holds them.
@@ -307,6 +338,11 @@ impl Checker {
             watched.commit = inspect.commit;
             if newest && group.role() == Role::Primary {
                 let lsn = Lsn { epoch: watched.mirror[index(inspect.commit) - 1], sequence: inspect.commit };
+                // Even where it does no harm yet (Ongaro and Ousterhout 2014, figure 8).
+                if lsn.epoch != group.epoch() {
+                    let detail = format!("{lsn:?} by the primary of {}", group.epoch());
+                    return Err(Violation::new("a primary commits through an entry of its own epoch", detail));
+                }
                 // A step that commits a joint configuration appends the new one, which then rules.
                 let held = [&watched.configuration, configuration].into_iter().any(|by| self.is_held(watched, by, lsn));
                 if !held {
@@ -393,6 +429,13 @@ impl Checker {
                 let detail = format!("{holder:?} and {claim:?} in epoch {epoch}");
                 return Err(Violation::new("one primary per epoch", detail));
             }
+            self.newest_primary = self.newest_primary.max((group.generation().number, epoch));
+            // One that learns late that it had won is no later primary.
+            let mut leases = self.seats.iter().flatten().filter(|seat| seat.runs && seat.lease_until_us > now_us);
+            if let Some(held) = leases.find(|seat| seat.primary_in.is_some_and(|before| before < epoch)) {
+                let detail = format!("{claim:?} in epoch {epoch} at {now_us}, {held:?}");
+                return Err(Violation::new("nobody is elected while a lease lasts", detail));
+            }
             // A candidate may learn late that it had won, when a later primary has already committed more.
             let before = self.committed.iter().rposition(|entry| entry.by < epoch);
             if let Some(last) = before
@@ -469,7 +512,7 @@ impl Checker {
             let at = index(sequence) - 1;
             let known = epoch.and_then(|epoch| self.entries.get(&Lsn { epoch, sequence }));
             let committed = self.committed.get(at).filter(|_| sequence <= inspect.commit);
-            let same = known.map(|&(hash, _)| hash) == inspect.entry_hash(sequence)
+            let same = known.map(|known| known.hash) == inspect.entry_hash(sequence)
                 && watched.mirror.get(at).copied() == epoch
                 && committed.is_none_or(|known| Some(known.epoch) == epoch);
             if !same {
@@ -501,6 +544,16 @@ impl Checker {
     pub(super) fn is_destroyed(&self, seat: Actor<u64>) -> bool {
         self.past.iter().any(|watched| watched.seat == seat)
     }
+}
+
+/// How far a remembered log is still that of the member.
+fn agreement<const MERGES: bool>(mirror: &[u64], group: &Group<u64, Lists<MERGES>>) -> usize {
+    let inspect = group.inspect();
+    let mut kept = mirror.len().min(index(group.last().sequence));
+    while kept as u64 >= inspect.log_first && kept > 0 && Some(mirror[kept - 1]) != inspect.epoch_at(kept as u64) {
+        kept -= 1;
+    }
+    kept
 }
 
 /// Logs of simulations fit into memory.

@@ -185,7 +185,7 @@ impl<const MERGES: bool> World<MERGES> {
         let outcome = group.read_index(local);
         self.trace.note_shown(self.now_us, node, Entry::Read, &outcome);
         if let Ok(id) = outcome {
-            self.oracle.asked_read(node, id, key);
+            self.oracle.asked_read(node, id, key, self.checker.newest_primary());
         }
         self.settle(node);
     }

@@ -191,6 +191,7 @@ impl<const MERGES: bool> World<MERGES> {
                         && member.role() != Role::Candidate
                         && member.last() == leader.last()
                         && member.committed() == leader.committed()
+                        && member.inspect().orphans == 0
                 })
             })
     }

@@ -8,7 +8,7 @@ use super::{
     linear::{self, Operation, Verdict},
     machine::{KEYS, List, Lists, Tail},
 };
-use crate::{Event, Group, Lsn, OpId, Read, ReadId, ReceiptState, Resolution, Stage};
+use crate::{Event, Group, LossReport, Lsn, OpId, Read, ReadId, ReceiptState, Resolution, Stage};
 
 /// One write of a client.
 #[derive(Clone, Debug)]
@@ -46,6 +46,21 @@ struct ReadOp {
     tail: Tail,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct PendingRead {
+    key: u8,
+    invoked: u64,
+    /// Generation and epoch of the newest primary when it was asked.
+    newest_primary: (u64, u64),
+}
+
+/// A loss that a member reported.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    node: usize,
+    report: LossReport,
+}
+
 /// A write acknowledged `Fast` that its primary does not know to be committed.
 #[derive(Clone, Copy, Debug)]
 struct AtRisk {
@@ -58,10 +73,12 @@ pub(super) struct Oracle {
     /// `ops[client][serial - 1]`.
     ops: Vec<Vec<Op>>,
     taken: BTreeMap<(usize, OpId), Taken>,
-    pending_reads: BTreeMap<(usize, ReadId), (u8, u64)>,
+    pending_reads: BTreeMap<(usize, ReadId), PendingRead>,
     reads: Vec<ReadOp>,
     at_risk: BTreeMap<(usize, u64), Vec<AtRisk>>,
-    losses: Vec<(u64, u64)>,
+    losses: Vec<Loss>,
+    /// What running members have acknowledged `Fast` since they started.
+    fast_by: BTreeMap<usize, Vec<Lsn>>,
     broken_sessions: Vec<Lsn>,
     tick: u64,
     pub(super) committed: u64,
@@ -153,9 +170,9 @@ impl Oracle {
         self.taken.get(&(node, id)).is_some_and(|taken| taken.finals < taken.takes)
     }
 
-    pub(super) fn asked_read(&mut self, node: usize, id: ReadId, key: u8) {
+    pub(super) fn asked_read(&mut self, node: usize, id: ReadId, key: u8, newest_primary: (u64, u64)) {
         let invoked = self.tick();
-        self.pending_reads.insert((node, id), (key, invoked));
+        self.pending_reads.insert((node, id), PendingRead { key, invoked, newest_primary });
     }
 
     pub(super) fn session_broke(&mut self, lsn: Lsn) {
@@ -167,6 +184,7 @@ impl Oracle {
         self.taken.retain(|&(other, _), _| other != node);
         self.pending_reads.retain(|&(other, _), _| other != node);
         self.at_risk.retain(|&(other, _), _| other != node);
+        self.fast_by.remove(&node);
     }
 
     /// What a member said.
@@ -185,16 +203,21 @@ impl Oracle {
                 Ok(Told::Nothing)
             }
             Event::Loss(report) => {
-                self.losses.push((report.epoch, report.from));
+                self.losses.push(Loss { node, report: *report });
                 if report.known_to < report.from {
                     return Err(Violation::new("loss reports name what was lost", format!("{report:?}")));
                 }
                 Ok(Told::Nothing)
             }
             Event::ReadReady { id, lsn } => {
-                let Some((key, invoked)) = self.pending_reads.remove(&(node, *id)) else {
+                let Some(asked) = self.pending_reads.remove(&(node, *id)) else {
                     return Err(Violation::new("each read is answered once", format!("{id:?} by {node}")));
                 };
+                let PendingRead { key, invoked, newest_primary } = asked;
+                if (group.generation().number, group.epoch()) < newest_primary {
+                    let detail = format!("{asked:?} by {node} in epoch {}", group.epoch());
+                    return Err(Violation::new("no deposed primary answers a read", detail));
+                }
                 let Ok((state, _)) = group.read(Read::Committed) else {
                     return Err(Violation::new("committed reads never fail", format!("{id:?} by {node} at {lsn:?}")));
                 };
@@ -246,6 +269,7 @@ impl Oracle {
                 }
                 self.exposure(node, lsn, made_us, group)?;
                 let returned = self.tick();
+                self.fast_by.entry(node).or_default().push(lsn);
                 let op = self.op_mut(id)?;
                 op.fast.push(lsn);
                 match output {
@@ -363,7 +387,8 @@ impl Oracle {
                 let lost = op.fast.iter().filter(|&&lsn| found.is_none_or(|(at, _)| at != lsn));
                 for &lsn in lost {
                     self.lost += u64::from(found.is_none());
-                    let reported = self.losses.iter().any(|&(epoch, from)| epoch == lsn.epoch && from <= lsn.sequence);
+                    let mut reports = self.losses.iter().map(|loss| loss.report);
+                    let reported = reports.any(|it| it.epoch == lsn.epoch && it.from <= lsn.sequence);
                     let answered = members.iter().all(|(_, group)| group.receipt_state(lsn) == ReceiptState::Lost);
                     if !(reported || op.accounted || answered || found.is_some()) {
                         return Err(Violation::new(
@@ -384,12 +409,39 @@ impl Oracle {
                 }
             }
         }
+        self.all_is_told(checker, members)?;
         for &lsn in &self.broken_sessions {
             if checker.is_safe_mode() {
                 return Err(Violation::new("no session breaks in a safe mode", format!("{lsn:?}")));
             }
         }
         if checker.is_safe_mode() { self.linearizable(checker) } else { Ok(()) }
+    }
+
+    /// Whoever acknowledged what was lost reported it, and nothing that a member dropped is left without an end.
+    fn all_is_told<const MERGES: bool>(
+        &self,
+        checker: &Checker,
+        members: &[(usize, &Group<u64, Lists<MERGES>>)],
+    ) -> Result<(), Violation> {
+        for &(node, group) in members {
+            let given = self.fast_by.get(&node).into_iter().flatten();
+            for &lsn in given.filter(|&&lsn| group.receipt_state(lsn) == ReceiptState::Lost) {
+                let covers = |it: &LossReport| it.epoch == lsn.epoch && (it.from..=it.known_to).contains(&lsn.sequence);
+                if !self.losses.iter().any(|loss| loss.node == node && covers(&loss.report)) {
+                    let detail = format!("{lsn:?} by {node}");
+                    return Err(Violation::new("whoever acknowledged a lost write reports it", detail));
+                }
+            }
+            for id in checker.dropped_by(group.seat()) {
+                let dealt_with = checker.find_value(value(id)).is_some() || self.op(id).is_some_and(|op| op.accounted);
+                if !dealt_with {
+                    let detail = format!("{id:?} by {node}");
+                    return Err(Violation::new("what a living member dropped is dealt with", detail));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The operations on each key, explained one after the other.
