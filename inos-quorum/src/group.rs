@@ -177,6 +177,8 @@ pub struct Group<N, M: Machine> {
     /// Since it last heard a primary: asked for votes in vain; let a longer log go first.
     canvass_failed: bool,
     stepped_aside: bool,
+    /// Until then it may stand although it is no voter in its own log: others count it as one, and lack what it has.
+    called_until: Duration,
     /// The primary of this epoch said that it will be silent.
     quiet: bool,
 
@@ -191,6 +193,8 @@ pub struct Group<N, M: Machine> {
     heirs_from: Lsn,
     /// Superseded: what the heir lacks has been put aside.
     parted: bool,
+    /// Taken out of the group: copies of its uncommitted writes up to here were handed over.
+    copies_of: Lsn,
 
     /// Writes of the present epoch that wait here, ascending.
     pending: VecDeque<Pending>,
@@ -290,6 +294,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             grace_until: Duration::ZERO,
             canvass_failed: false,
             stepped_aside: false,
+            called_until: Duration::ZERO,
             quiet: false,
             peers: Vec::new(),
             introduced: VecDeque::new(),
@@ -298,6 +303,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             lead: Lead::new(),
             heirs_from: Lsn::default(),
             parted: false,
+            copies_of: Lsn::default(),
             pending: VecDeque::new(),
             write_deadlines: VecDeque::new(),
             early: VecDeque::new(),

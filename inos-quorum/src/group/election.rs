@@ -21,11 +21,18 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.may_stand() && !self.primary_is_quiet()
     }
 
-    /// Whether it is a voter, or was one before a change that is not committed here: the others may need its log to go
-    /// on (Ongaro 2014, 4.2.2). As primary it completes the change and hands over.
+    /// Whether it is a voter, or was one before a change that is not committed here, or is one to others: they may need
+    /// its log to go on (Ongaro 2014, 4.2.2). As primary it completes the change and hands over.
     fn may_stand(&self) -> bool {
         let own = self.envelope.seat;
-        self.state.configuration.is_voter(own) || self.changes.iter().any(|(_, change)| change.is_voter(own))
+        let voted = self.state.configuration.is_voter(own) || self.changes.iter().any(|(_, it)| it.is_voter(own));
+        voted || self.now < self.called_until
+    }
+
+    /// Whoever asks for its vote counts it as a voter, perhaps by a change that its own log has lost to a later epoch.
+    /// That log outranks those with the change: unless it stands, nobody is elected.
+    fn heed_call(&mut self) {
+        self.called_until = self.now + self.config.elect_min * 3;
     }
 
     /// Asks whether an election could be won, without disturbing the epoch: a member that merely lost touch would
@@ -43,6 +50,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
         self.grace_until = self.now;
         if !self.may_stand() {
+            if self.office != Office::Follower {
+                self.set_office(Office::Follower, None);
+            }
             return;
         }
         self.ask_all();
@@ -125,6 +135,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         let loyal = self.is_loyal();
         let grant = epoch > self.hard.epoch && !better && !loyal;
         if better && !loyal {
+            if own_last > last {
+                self.heed_call();
+            }
             self.stand_soon();
         }
         if !grant {

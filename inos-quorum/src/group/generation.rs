@@ -113,7 +113,11 @@ impl<N: Id, M: Machine> Group<N, M> {
             if !stands || self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min) {
                 return;
             }
-            self.keep_orphans(self.commit);
+            let last = self.log.last();
+            if self.copies_of != last {
+                self.copies_of = last;
+                self.keep_orphans(self.commit);
+            }
         } else {
             let (base, last) = (self.log.base().sequence, self.log.last().sequence);
             let agrees = self.log.epoch_at(from.sequence) == Some(from.epoch);

@@ -71,24 +71,31 @@ impl<N: Id, M: Machine> Group<N, M> {
         let message = Message::Orphans { count, orphans: &[] };
         self.envelope.open(to, self.hard.epoch, self.configuration().number, &message, out);
         let mut room = self.config.max_frame - ORPHANS_OVERHEAD;
-        let mut too_long = None;
         for kept in self.orphans.iter() {
-            let Some(left) = room.checked_sub(4 + kept.payload.len()) else {
-                too_long = too_long.or(Some(&kept.payload));
-                continue;
-            };
+            let Some(left) = room.checked_sub(4 + kept.payload.len()) else { continue };
             room = left;
             out.put_count(kept.payload.len());
             out.put(&kept.payload);
         }
         seal(out);
-        let alone = too_long.filter(|payload| 4 + payload.len() > self.config.max_frame - ORPHANS_OVERHEAD);
-        let parcel = alone.and_then(|payload| origin::<N>(payload)).map(|id| Parcel::new(What::Orphan, id));
-        let under_way = &mut self.peers[index].orphan;
-        match (under_way, parcel) {
-            (Some(sent), Some(_)) => sent.again(),
-            (under_way, parcel) => *under_way = parcel,
-        }
+        let under_way = self.peers[index].orphan.filter(|sent| !self.parcel_is_gone(sent));
+        self.peers[index].orphan = match under_way {
+            Some(mut sent) => {
+                sent.again();
+                Some(sent)
+            }
+            None => self.next_long_orphan(self.peers[index].long_orphan_after),
+        };
+    }
+
+    /// Orphans that no frame holds go one after the other, round and round: one that finds no room at the primary must
+    /// not hold up the rest.
+    fn next_long_orphan(&self, after: Lsn) -> Option<Parcel> {
+        let room = self.config.max_frame - ORPHANS_OVERHEAD;
+        let long = self.orphans.iter().filter(|kept| 4 + kept.payload.len() > room);
+        let origins = long.filter_map(|kept| origin::<N>(&kept.payload));
+        let next = origins.min_by_key(|&origin| (origin <= after, origin))?;
+        Some(Parcel::new(What::Orphan, next))
     }
 
     pub(super) fn on_orphans(&mut self, peer: usize, count: u32, orphans: &[u8]) -> Result<(), MessageError> {
@@ -106,15 +113,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.office != Office::Primary {
             return Ok(());
         }
-        // A member sees in its own log what became of them; nobody else does.
-        if !self.peers[peer].is_member() {
-            let dots = payloads.iter().filter_map(|payload| match Body::<N>::read(ORPHAN, payload) {
-                Some(Body::Orphan { dot, .. }) if self.state.dots.contains(dot) => Some(dot),
-                _ => None,
-            });
-            self.peers[peer].owed_acks = dots.take(MAX_ACKS).collect();
-        }
         for payload in payloads {
+            self.acknowledge_orphan(peer, payload);
             self.adopt_orphan(payload);
         }
         self.try_commit();
@@ -126,11 +126,22 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.check_change(&body, 0)
     }
 
-    pub(super) fn take_orphan(&mut self, payload: &[u8]) -> Result<(), MessageError> {
+    pub(super) fn take_orphan(&mut self, peer: usize, payload: &[u8]) -> Result<(), MessageError> {
         self.check_orphan(payload)?;
+        self.acknowledge_orphan(peer, payload);
         self.adopt_orphan(payload);
         self.try_commit();
         Ok(())
+    }
+
+    /// A member sees in its own log what became of an orphan; nobody else does.
+    fn acknowledge_orphan(&mut self, peer: usize, payload: &[u8]) {
+        let Some(Body::Orphan { dot, .. }) = Body::<N>::read(ORPHAN, payload) else { return };
+        let slot = &mut self.peers[peer];
+        let news = !slot.owed_acks.contains(&dot) && slot.owed_acks.len() < MAX_ACKS;
+        if news && !slot.is_member() && self.state.dots.contains(dot) {
+            slot.owed_acks.push(dot);
+        }
     }
 
     /// The primary puts an orphan into the log, unless the history has dealt with it. One that finds no room now is

@@ -195,7 +195,7 @@ impl<N: Id, M: Machine> Group<N, M> {
                 };
                 self.on_append(peer, epoch, &message)
             }
-            What::Orphan => self.take_orphan(&bytes),
+            What::Orphan => self.take_orphan(peer, &bytes),
         }
     }
 
@@ -215,7 +215,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         let moved = Parcel { acked: have.min(total), next: sent.next.max(have.min(total)), ..sent };
         let done = have >= total;
         match what {
-            What::Orphan => slot.orphan = Some(moved).filter(|_| !done),
+            What::Orphan => {
+                slot.orphan = Some(moved).filter(|_| !done);
+                if done {
+                    slot.long_orphan_after = id;
+                }
+            }
             _ if done => {
                 slot.next = id.sequence + 1;
                 // Its answer tells whether it took it in.

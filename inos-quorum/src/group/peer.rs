@@ -59,6 +59,8 @@ pub(crate) struct Peer<N> {
     pub(crate) owes_orphans: bool,
     /// An orphan larger than a frame is on its way to it.
     pub(crate) orphan: Option<Parcel>,
+    /// Where the last such one stood that it has received.
+    pub(crate) long_orphan_after: Lsn,
     /// Acknowledgements of orphans, to who is no member.
     pub(crate) owed_acks: Vec<Dot<N>>,
     pub(crate) owes_notice: bool,
@@ -102,6 +104,7 @@ impl<N> Peer<N> {
             owed_part: None,
             owes_orphans: false,
             orphan: None,
+            long_orphan_after: Lsn { epoch: 0, sequence: 0 },
             owed_acks: Vec::new(),
             owes_notice: false,
             is_former: false,
