@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Actor, Dot, Event, Id, Lsn, Machine, MessageError, OpId, Resolution,
+    bugs::{Bug, has},
     bytes::{Put, Reader, seal},
 };
 
@@ -25,7 +26,7 @@ pub(super) fn origin<N: Id>(payload: &[u8]) -> Option<Lsn> {
 impl<N: Id, M: Machine> Group<N, M> {
     /// Keeps the writes after `keep`, which are about to be dropped.
     pub(super) fn keep_orphans(&mut self, keep: u64) {
-        if cfg!(inos_bug = "truncation_without_orphans") {
+        if has(Bug::TruncationWithoutOrphans) {
             return;
         }
         let mut dropped = 0;
@@ -90,7 +91,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Orphans that no frame holds go one after the other, round and round: one that finds no room at the primary must
     /// not hold up the rest.
-    fn next_long_orphan(&self, after: Lsn) -> Option<Parcel> {
+    pub(super) fn next_long_orphan(&self, after: Lsn) -> Option<Parcel> {
         let room = self.config.max_frame - ORPHANS_OVERHEAD;
         let long = self.orphans.iter().filter(|kept| 4 + kept.payload.len() > room);
         let origins = long.filter_map(|kept| origin::<N>(&kept.payload));

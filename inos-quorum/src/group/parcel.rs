@@ -1,6 +1,6 @@
 //! What is larger than a frame travels in parts: snapshots and long entries to followers, long orphans to the primary.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 use super::{
@@ -49,8 +49,39 @@ pub(crate) struct Incoming<N> {
     id: Lsn,
     total: u64,
     bytes: Vec<u8>,
+    /// Parts that came before those ahead of them: at most `max_inflight_bytes`, by offset.
+    early: BTreeMap<u64, Vec<u8>>,
     touched_at: Duration,
 }
+
+impl<N> Incoming<N> {
+    /// Takes a part in, whatever the order; bytes that are there already are passed over.
+    fn take(&mut self, offset: u64, bytes: &[u8], room: u64) {
+        let have = len(self.bytes.len());
+        if offset > have {
+            let waiting: u64 = self.early.values().map(|part| len(part.len()) + PART_COST).sum();
+            if waiting + len(bytes.len()) + PART_COST <= room {
+                self.early.insert(offset, bytes.to_vec());
+            }
+            return;
+        }
+        self.append(offset, bytes);
+        while let Some(part) = self.early.first_entry()
+            && *part.key() <= len(self.bytes.len())
+        {
+            let (offset, bytes) = part.remove_entry();
+            self.append(offset, &bytes);
+        }
+    }
+
+    fn append(&mut self, offset: u64, bytes: &[u8]) {
+        let known = usize::try_from(len(self.bytes.len()).saturating_sub(offset)).unwrap_or(usize::MAX);
+        self.bytes.put(bytes.get(known..).unwrap_or(&[]));
+    }
+}
+
+/// What keeping a part costs besides its bytes, about: empty ones are not free.
+const PART_COST: u64 = 64;
 
 /// A sender that is silent for so many heartbeats loses its place.
 const PATIENCE: u32 = 10;
@@ -166,13 +197,19 @@ impl<N: Id, M: Machine> Group<N, M> {
             if what == What::Orphan && self.incoming.as_ref().is_some_and(busy) {
                 return Ok(());
             }
-            self.incoming = Some(Incoming { from, what, id, total, bytes: Vec::new(), touched_at: self.now });
+            self.incoming = Some(Incoming {
+                from,
+                what,
+                id,
+                total,
+                bytes: Vec::new(),
+                early: BTreeMap::new(),
+                touched_at: self.now,
+            });
         }
         let Some(incoming) = &mut self.incoming else { return Ok(()) };
         incoming.touched_at = self.now;
-        if offset == len(incoming.bytes.len()) {
-            incoming.bytes.put(bytes);
-        }
+        incoming.take(offset, bytes, self.config.max_inflight_bytes);
         let have = len(incoming.bytes.len());
         self.peers[peer].owed_part = Some((what, id, have));
         if have < total {
@@ -216,9 +253,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         let done = have >= total;
         match what {
             What::Orphan => {
-                slot.orphan = Some(moved).filter(|_| !done);
+                slot.orphan = Some(moved);
                 if done {
                     slot.long_orphan_after = id;
+                    // The next one at once; those before it wait for the heartbeat.
+                    self.peers[peer].orphan = self.next_long_orphan(id).filter(|next| next.id > id);
                 }
             }
             _ if done => {
