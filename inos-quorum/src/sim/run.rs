@@ -102,11 +102,13 @@ fn recover<const MERGES: bool>(world: &mut World<MERGES>) {
     if world.is_violated() {
         return;
     }
+    // What the group does by itself, such as to make a voter of a learner, may come at any time.
+    world.run_for(SETTLING_US);
+    converged &= world.run_until(5_000_000, World::has_converged);
     if !converged {
         let detail = world.describe();
         return world.violated(Violation::new("a healed group recovers", detail));
     }
-    world.run_for(SETTLING_US);
     world.finish();
 }
 
