@@ -39,6 +39,7 @@ use self::{
 use crate::{
     Actor, Boot, Config, ConfigError, Configuration, Counters, Dot, Event, EventOf, Generation, Id, Lsn, MAX_VOTERS,
     Machine, MessageError, Mode, OpId, PersistToken, Role, Storage,
+    bugs::{Bug, has},
     bytes::{Put, Reader},
 };
 
@@ -144,6 +145,8 @@ pub struct Group<N, M: Machine> {
     office: Office,
 
     hard: HardState<N>,
+    #[cfg(inos_bug)]
+    normal_epoch: u64,
     disk: Disk,
     log: Log<N>,
     commit: u64,
@@ -273,6 +276,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             now: Duration::ZERO,
             start: Start::Waiting { recovered: false },
             office: Office::Follower,
+            #[cfg(inos_bug)]
+            normal_epoch: 0,
             hard,
             disk,
             log: Log::new(state.applied),
@@ -332,6 +337,10 @@ impl<N: Id, M: Machine> Group<N, M> {
             let entry = entry.map_err(|_| ConfigError::Delta { sequence: after + 1 })?;
             (after, floor) = (after + 1, entry.raw.epoch);
             group.push_entry(&entry);
+        }
+        if has(Bug::RecoveredLogTakenForCommitted) {
+            group.commit = group.log.last().sequence;
+            group.apply();
         }
         if group.is_of_an_older_generation() {
             group.office = Office::Superseded;
@@ -552,7 +561,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     fn write_frame(&mut self, index: usize, out: &mut Vec<u8>) {
         let (last, fast) = (self.log.last(), self.fast_greatest());
         let round = self.round_seen;
-        let agreed = self.verified.min(self.held());
+        let agreed = if has(Bug::AckOfAnotherEpoch) { self.held() } else { self.verified.min(self.held()) };
         let peer = &mut self.peers[index];
         let message = if let Some((asked, verdict)) = peer.owed_pre_vote.take() {
             Message::PreVoteReply { asked, verdict, last, fast }
@@ -710,12 +719,13 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn hard_is_ready(&self) -> bool {
-        self.config.storage == Storage::Volatile || self.disk.hard_is_durable()
+        self.config.storage == Storage::Volatile || self.disk.hard_is_durable() || has(Bug::VoteBeforeSync)
     }
 
     /// The last entry this member holds as its storage demands.
     fn held(&self) -> u64 {
         match self.config.storage {
+            Storage::Durable if has(Bug::UnsyncedCopyCounts) => self.log.last().sequence,
             Storage::Durable => self.disk.durable_entry(),
             Storage::Volatile => self.log.last().sequence,
         }

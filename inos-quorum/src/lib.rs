@@ -111,6 +111,7 @@
 
 extern crate alloc;
 
+mod bugs;
 mod bytes;
 mod clock;
 mod detector;

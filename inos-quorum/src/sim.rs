@@ -31,6 +31,11 @@ mod run;
 mod trace;
 mod world;
 
+#[cfg(inos_bug)]
+mod zoo;
+#[cfg(inos_bug)]
+pub use self::zoo::{bug_names, choose_bug};
+
 pub use self::{
     clock::DriftingClock,
     disk::{Disk, Records},

@@ -5,11 +5,13 @@
 //! quorum-sim --mode MODE --seed SEED [--log FILE]      one seed; FILE gets every input and output
 //! quorum-sim --replay FILE                              runs the seed of a log again and compares line by line
 //! quorum-sim --mode MODE --failover [--seeds N]         death of the primary to the first commit
+//! quorum-sim --mode MODE --bug NAME [--seeds N]         stops at the first seed that finds a bug put back on purpose
 //! ```
 //!
 //! It fails when one of the things that a run may come across is met by fewer than one seed in a hundred. All modes must
 //! meet contested elections, refused pre-votes, joint changes under partition, snapshots, orphan handovers, amnesia and
-//! lost persists; the exposure limit exists in `fast` alone.
+//! lost persists; the exposure limit exists in `fast` alone. `--bug` needs a build with `RUSTFLAGS="--cfg inos_bug"`, and
+//! fails when no seed finds the bug.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its terminal")]
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,7 @@ struct Arguments {
     threads: Option<u64>,
     json: bool,
     failover: bool,
+    bug: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -49,6 +52,7 @@ fn arguments() -> Result<Arguments, String> {
             "--threads" => parsed.threads = Some(number(value()?)?),
             "--json" => parsed.json = true,
             "--failover" => parsed.failover = true,
+            "--bug" => parsed.bug = Some(value()?),
             _ => return Err(format!("unknown argument {word}")),
         }
     }
@@ -70,6 +74,9 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, String> {
         return replay(file);
     }
     let mode = arguments.mode.ok_or("--mode fast|fast-safe|flex|majority")?;
+    if let Some(bug) = &arguments.bug {
+        return hunt(mode, bug, arguments);
+    }
     if arguments.failover {
         return Ok(failover(mode, arguments));
     }
@@ -77,6 +84,38 @@ fn dispatch(arguments: &Arguments) -> Result<ExitCode, String> {
         Some(seed) => one(mode, seed, arguments.log.as_deref()),
         None => Ok(many(mode, arguments)),
     }
+}
+
+#[cfg(not(inos_bug))]
+fn hunt(_: Choice, _: &str, _: &Arguments) -> Result<ExitCode, String> {
+    Err("--bug needs a build with RUSTFLAGS=\"--cfg inos_bug\"".into())
+}
+
+/// One seed after the other, so that the number of seeds is the same on every machine.
+#[cfg(inos_bug)]
+fn hunt(mode: Choice, bug: &str, arguments: &Arguments) -> Result<ExitCode, String> {
+    use inos_quorum::sim::{bug_names, choose_bug};
+
+    if !choose_bug(bug) {
+        let names: Vec<&str> = bug_names().collect();
+        return Err(format!("{bug} is none of {}", names.join(", ")));
+    }
+    // Some bugs are found by a member that stops.
+    panic::set_hook(Box::new(|_| {}));
+    let seeds = arguments.seeds.unwrap_or(1_000);
+    for seed in arguments.start..arguments.start.saturating_add(seeds) {
+        let found = match panic::catch_unwind(|| run(mode, seed)) {
+            Ok(report) => report.outcome.err().map(|violation| violation.to_string()),
+            Err(_) => Some("a member panicked".into()),
+        };
+        if let Some(found) = found {
+            let shown: String = found.chars().take(160).collect();
+            println!("{bug}: {} seed {seed}, after {} seeds: {shown}", mode.name(), seed - arguments.start + 1);
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    println!("{bug}: {} not found in {seeds} seeds", mode.name());
+    Ok(ExitCode::FAILURE)
 }
 
 fn header(mode: Choice, seed: u64) -> String {

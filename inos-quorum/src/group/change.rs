@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Actor, ChangeError, Configuration, Event, Id, Limit, Lsn, MAX_LEARNERS, MAX_VOTERS, Machine, Mode, NodeClass,
+    bugs::{Bug, has},
 };
 use core::time::Duration;
 
@@ -66,7 +67,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             if sound < self.config.mode.write_quorum(n).max(self.config.mode.elect_quorum(n)) {
                 return Err(ChangeError::Quorum);
             }
-            configuration.outgoing = before;
+            if !has(Bug::ChangeInOneStep) {
+                configuration.outgoing = before;
+            }
         }
         let lsn = self.append(&Body::Configuration(configuration));
         self.try_commit();

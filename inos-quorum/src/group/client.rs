@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Event, Id, Limit, Lsn, Machine, OpId, Read, ReadError, ReadId, ReceiptState, Session, Stage, VectorClock,
     WriteError,
+    bugs::{Bug, has},
 };
 
 /// A write of the present epoch whose writer waits here.
@@ -171,6 +172,11 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.write_deadlines.pop_front();
             if let Ok(at) = self.pending.binary_search_by_key(&sequence, |pending| pending.lsn.sequence) {
                 let Pending { lsn, op: id } = self.pending[at];
+                if has(Bug::TimeoutTakenForSuccess) {
+                    let stage = Stage::Fast { by: crate::NodeClass::Voter };
+                    self.events.push_back(Event::Receipt { id, stage, lsn, output: None });
+                    continue;
+                }
                 self.events.push_back(Event::Receipt { id, stage: Stage::LocalOnly, lsn, output: None });
             }
         }
@@ -278,7 +284,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         self.wake();
         self.open_round();
-        let round = if cfg!(inos_bug = "read_without_confirmation") { 0 } else { self.lead.round };
+        let round = if has(Bug::ReadWithoutConfirmation) { 0 } else { self.lead.round };
         self.reads.push_back(PendingRead { id, round, index });
         self.release_reads();
         Ok(id)
@@ -308,6 +314,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             held: Lsn { epoch: self.log.epoch_at(self.held()).unwrap_or(0), sequence: self.held() },
             log_first: self.log.base().sequence + 1,
             lease_until: Some(lease).filter(|_| self.office == Office::Primary && !lease.is_zero()),
+            loyal_until: self.loyal_until(),
             fast_high: self.fast_high(),
             orphans: self.orphans.len(),
             log: &self.log,

@@ -10,7 +10,10 @@ use super::{
     peer::{Ask, Peer},
     wire::{Message, Verdict},
 };
-use crate::{Actor, Event, Id, Lsn, Machine, Mode};
+use crate::{
+    Actor, Event, Id, Lsn, Machine, Mode,
+    bugs::{Bug, has},
+};
 
 /// How long the outcome of a deposed primary's writes is awaited.
 const DOUBT: Duration = Duration::from_secs(5);
@@ -80,7 +83,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     pub(super) fn write_request(&mut self, index: usize, out: &mut Vec<u8>) {
-        let (last, fast) = (self.log.last(), self.fast_greatest());
+        let (last, fast) = (self.last_compared(), self.fast_greatest());
         let (epoch, message) = match self.office {
             Office::Candidate => {
                 (self.hard.epoch, Message::Vote { last, fast, transfer: self.lead.transfer.is_some() })
@@ -97,11 +100,17 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Whether a vote now could break what this member owes to a primary.
     fn is_loyal(&self) -> bool {
-        let elect_min = self.config.elect_min;
-        let heard = self.heard_primary_at.is_some_and(|heard| self.now < heard + elect_min);
-        let started = matches!(self.start, Start::Running { no_votes_until } if self.now < no_votes_until)
-            && !cfg!(inos_bug = "votes_after_restart");
-        self.office == Office::Primary || heard || started || self.primary_is_quiet()
+        let bound = self.loyal_until().is_none_or(|until| self.now < until);
+        self.office == Office::Primary || bound || self.primary_is_quiet()
+    }
+
+    /// Until when it owes a primary, or what it may have promised before it started, not to vote; `None` while it does
+    /// not know the time.
+    pub(super) fn loyal_until(&self) -> Option<Duration> {
+        let Start::Running { no_votes_until } = self.start else { return None };
+        let started = if has(Bug::VotesAfterRestart) { Duration::ZERO } else { no_votes_until };
+        let heard = self.heard_primary_at.map_or(Duration::ZERO, |heard| heard + self.config.elect_min);
+        Some(heard.max(started))
     }
 
     /// A member that could do better than the one that asks does not wait until that one has failed.
@@ -131,7 +140,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         let outranks = (self.config.priority, Reverse(self.envelope.seat)) > (priority, Reverse(candidate))
             && !self.canvass_failed;
         let stands = self.may_stand();
-        let better = own_last > last || (own_last == last && outranks && stands);
+        let equal = own_last == last && (outranks || has(Bug::CandidatesRefuseEachOther));
+        let better = own_last > last || (equal && stands);
         let loyal = self.is_loyal();
         let grant = epoch > self.hard.epoch && !better && !loyal;
         if better && !loyal {
@@ -149,7 +159,12 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// What elections compare: the epoch of the last entry, then its sequence.
     pub(super) fn last_compared(&self) -> Lsn {
-        self.log.last()
+        let last = self.log.last();
+        #[cfg(inos_bug)]
+        if has(Bug::LastNormalEpoch) {
+            return Lsn { epoch: self.normal_epoch.max(last.epoch), ..last };
+        }
+        last
     }
 
     pub(super) fn on_pre_vote_reply(
@@ -261,11 +276,12 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     pub(super) fn on_vote_reply(&mut self, peer: usize, epoch: u64, verdict: Verdict, fast: Lsn) {
+        let is_granted = verdict == Verdict::Granted || has(Bug::AnswerTakenForVote);
         if epoch > self.hard.epoch {
             if self.peers[peer].is_member() {
                 self.adopt(epoch);
             }
-        } else if epoch == self.hard.epoch && self.office == Office::Candidate && verdict == Verdict::Granted {
+        } else if epoch == self.hard.epoch && self.office == Office::Candidate && is_granted {
             self.note_fast(fast);
             self.peers[peer].ask = Ask::Granted;
             self.count_votes();
@@ -295,6 +311,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.set_office(Office::Primary, Some(self.envelope.seat));
         for sequence in self.commit + 1..=previous.sequence {
             self.note_in_flight(sequence);
+        }
+        #[cfg(inos_bug)]
+        {
+            self.normal_epoch = self.hard.epoch;
         }
         let generation = self.hard.generation;
         self.lead.start = self.append(&Body::EpochStart { author, generation, previous }).sequence;

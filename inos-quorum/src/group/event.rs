@@ -461,6 +461,8 @@ pub struct Inspect<'a, N> {
     pub log_first: u64,
     /// As primary: until when it answers reads by itself.
     pub lease_until: Option<core::time::Duration>,
+    /// Until when it votes for nobody, as far as time decides; `None` while it does not know the time.
+    pub loyal_until: Option<core::time::Duration>,
     /// As primary in `Fast`: the last entry acknowledged.
     pub fast_high: u64,
     /// Writes kept that fell out of the log.

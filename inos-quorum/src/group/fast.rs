@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{Group, Office, state::State};
-use crate::{Event, Id, LossReport, Lsn, Machine, Mode, NodeClass, ReceiptState, Stage};
+use crate::{
+    Event, Id, LossReport, Lsn, Machine, Mode, NodeClass, ReceiptState, Stage,
+    bugs::{Bug, has},
+};
 
 /// Epochs whose acknowledged ends are remembered until they are seen committed or lost.
 const MAX_EPOCHS: usize = 16;
@@ -59,6 +62,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             return;
         }
         let late = self.lead.ages.front().is_some_and(|&(_, at)| self.now >= at + self.config.exposure);
+        let late = late && !has(Bug::ExposureWithoutEnd);
         if late || self.uncommitted() >= self.config.exposure_writes {
             self.counters.fast_withheld += 1;
             return;
@@ -95,6 +99,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             ReceiptState::Lost => {
                 let from = state.end_of_or_before(known.epoch).saturating_add(1).min(known.sequence);
                 raise(fast_told, known);
+                if has(Bug::LossWithoutReport) {
+                    return false;
+                }
                 events.push_back(Event::Loss(LossReport { epoch: known.epoch, from, known_to: known.sequence }));
                 false
             }

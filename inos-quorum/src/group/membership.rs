@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Actor, Id, MAX_LEARNERS, MAX_VOTERS, Mode,
+    bugs::{Bug, has},
     bytes::{Put, Reader},
     majority,
 };
@@ -82,12 +83,18 @@ impl<N: Copy + Ord> Configuration<N> {
         if self.outgoing.is_empty() { agreed } else { agreed.min(of(&self.outgoing)) }
     }
 
+    /// Of how many voters a quorum is one.
+    fn counted(&self, n: usize) -> usize {
+        if has(Bug::FixedQuorumSizes) && self.number > 1 { n.min(3) } else { n }
+    }
+
     pub(crate) fn written(&self, mode: Mode, held: impl Fn(Actor<N>) -> u64) -> u64 {
-        self.agreed(|n| mode.write_quorum(n), held)
+        let one_less = usize::from(has(Bug::CopyCountedTwice));
+        self.agreed(|n| (mode.write_quorum(self.counted(n)) - one_less).max(1), held)
     }
 
     pub(crate) fn elects(&self, mode: Mode, granted: impl Fn(Actor<N>) -> bool) -> bool {
-        self.agreed(|n| mode.elect_quorum(n), |voter| u64::from(granted(voter))) == 1
+        self.agreed(|n| mode.elect_quorum(self.counted(n)), |voter| u64::from(granted(voter))) == 1
     }
 
     /// A majority of voters shares a member with every electorate, whatever the mode.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Actor, Event, Id, Lsn, Machine, MessageError, Stage, Storage, VectorClock,
+    bugs::{Bug, has},
     bytes::{Put, Reader, seal},
 };
 
@@ -242,6 +243,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         let primary = self.peers[peer].seat;
         let elect_min = self.config.elect_min;
         self.heard_primary_at = Some(self.now);
+        #[cfg(inos_bug)]
+        {
+            self.normal_epoch = epoch;
+        }
         self.canvass_failed = false;
         self.stepped_aside = false;
         self.quiet = false;
@@ -332,7 +337,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.lead.rounds.pop_front();
         }
         if let Some(opened_at) = opened.filter(|_| !self.lead.lease_barred && confirmed > self.lead.fenced) {
-            let from = if cfg!(inos_bug = "lease_from_receipt") { self.now } else { opened_at };
+            let from = if has(Bug::LeaseFromReceipt) { self.now } else { opened_at };
             self.lead.lease_until = self.lead.lease_until.max(from + self.config.lease);
         }
     }
@@ -352,13 +357,22 @@ impl<N: Id, M: Machine> Group<N, M> {
         });
         // An entry of an older epoch that a quorum holds may still be replaced by a later primary; one of this epoch
         // cannot, and neither can those before it (Ongaro and Ousterhout 2014, figure 8).
-        let own_epoch = self.log.epoch_at(commit) == Some(self.hard.epoch) || cfg!(inos_bug = "commit_of_older_epoch");
+        let own_epoch = self.log.epoch_at(commit) == Some(self.hard.epoch) || has(Bug::CommitOfOlderEpoch);
+        let by_fast = has(Bug::ConfigurationDecidedByFast) && self.is_decided_by_fast(self.commit + 1);
+        let (commit, own_epoch) = if by_fast { (commit.max(self.commit + 1), true) } else { (commit, own_epoch) };
         if commit > self.commit && own_epoch {
             self.commit = commit;
             self.apply();
             self.release_reads();
             self.after_commit();
         }
+    }
+
+    /// What [`Bug::ConfigurationDecidedByFast`] takes for decided.
+    fn is_decided_by_fast(&self, sequence: u64) -> bool {
+        let is_change = self.changes.iter().any(|&(at, _)| at == sequence);
+        let is_held = self.peers.iter().any(|peer| peer.fast_class().is_some() && peer.matched >= sequence);
+        self.config.mode == crate::Mode::Fast && is_change && is_held
     }
 
     /// Applies what is committed.

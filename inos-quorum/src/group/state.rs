@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Actor, Dot, Id, Lsn, Machine, OpId, Orphan, Policy, ReceiptState, Resolution, VectorClock,
+    bugs::{Bug, has},
     bytes::{Put, Reader},
     clock::{Dots, Inserted},
 };
@@ -170,11 +171,13 @@ impl<N: Id, M: Machine> State<N, M> {
 
     fn write(&mut self, lsn: Lsn, change: &Change<'_>) -> Option<Applied<N, M::Output>> {
         let op = change.op;
-        if let Some(done) = self.sessions.done(op).filter(|_| !cfg!(inos_bug = "retry_applied_twice")) {
+        if let Some(done) = self.sessions.done(op).filter(|_| !has(Bug::RetryAppliedTwice)) {
             return Some(Applied::Write { op, lsn: done.lsn, output: done.output.clone() });
         }
         let output = self.machine.apply(lsn, &M::decode(change.delta).ok()?);
-        self.sessions.insert(op.client, Done { serial: op.serial, lsn, output: output.clone() });
+        if !has(Bug::RetryAppliedTwice) || self.sessions.done(op).is_none() {
+            self.sessions.insert(op.client, Done { serial: op.serial, lsn, output: output.clone() });
+        }
         Some(Applied::Write { op, lsn, output })
     }
 

@@ -6,7 +6,7 @@ use super::{
     DriftingClock, Violation,
     machine::{Applied, KEYS, Lists, Tail},
 };
-use crate::{Actor, Configuration, Group, Lsn, Mode, OpId, Read, Role};
+use crate::{Actor, Configuration, Group, Lsn, Mode, OpId, Read, Role, majority};
 
 /// What is remembered of a seat, running or not.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ struct Watched {
     configuration: Configuration<u64>,
     primary_in: Option<u64>,
     lease_until_us: u64,
+    /// Whose majority the lease rests on.
+    lease_of: Configuration<u64>,
+    /// Until when it votes for nobody.
+    loyal_until_us: u64,
     runs: bool,
 }
 
@@ -176,6 +180,8 @@ impl Checker {
             configuration: group.configuration().clone(),
             primary_in: None,
             lease_until_us: 0,
+            lease_of: Configuration::default(),
+            loyal_until_us: u64::MAX,
             runs: true,
         };
         if inspect.epoch < promise.epoch
@@ -212,6 +218,7 @@ impl Checker {
         if let Some(watched) = &mut self.seats[node] {
             watched.runs = false;
             watched.lease_until_us = 0;
+            watched.loyal_until_us = u64::MAX;
         }
     }
 
@@ -235,7 +242,8 @@ impl Checker {
             .and_then(|()| self.log(&mut watched, group))
             .and_then(|()| self.commit(&mut watched, group))
             .and_then(|()| self.applied(&mut watched, group))
-            .and_then(|()| self.leadership(now_us, node, clock, &mut watched, group));
+            .and_then(|()| self.leadership(now_us, node, clock, &mut watched, group))
+            .and_then(|()| self.loyalty(now_us, clock, &mut watched, group));
         let checked = match checked {
             Ok(()) if self.steps.is_multiple_of(FULL_SCAN_STEPS) => self.scan(&watched, group),
             other => other,
@@ -446,8 +454,11 @@ impl Checker {
             }
         }
         let until = group.inspect().lease_until;
-        watched.lease_until_us =
-            until.filter(|&until| until > clock.local(now_us)).map_or(0, |until| clock.true_us(until));
+        let until_us = until.filter(|&until| until > clock.local(now_us)).map_or(0, |until| clock.true_us(until));
+        if until_us > watched.lease_until_us {
+            watched.lease_of.clone_from(group.configuration());
+        }
+        watched.lease_until_us = until_us;
         if watched.lease_until_us > now_us {
             let mut others = self.seats.iter().enumerate().filter_map(|(other, seat)| Some((other, seat.as_ref()?)));
             let held = others.find(|(other, seat)| *other != node && seat.runs && seat.lease_until_us > now_us);
@@ -457,6 +468,36 @@ impl Checker {
                     watched.seat, watched.lease_until_us, other.seat, other.lease_until_us
                 );
                 return Err(Violation::new("one read lease at a time", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// A lease rests on a majority of voters none of whom votes before it ends, be it in another seat's favour or after
+    /// a restart.
+    fn loyalty<const MERGES: bool>(
+        &self,
+        now_us: u64,
+        clock: &DriftingClock,
+        watched: &mut Watched,
+        group: &Group<u64, Lists<MERGES>>,
+    ) -> Checked {
+        watched.loyal_until_us = group.inspect().loyal_until.map_or(u64::MAX, |until| clock.true_us(until));
+        let watched = &*watched;
+        let holders = self.seats.iter().flatten().chain([watched]);
+        for holder in holders.filter(|holder| holder.runs && holder.lease_until_us > now_us) {
+            let of = &holder.lease_of;
+            let rests = [&of.voters, &of.outgoing].into_iter().filter(|voters| !voters.is_empty()).all(|voters| {
+                let is_bound = |seat: &&Actor<u64>| {
+                    let present = self.seats.iter().flatten().chain([watched]);
+                    let loyal_until_us = present.into_iter().find(|it| it.seat == **seat).map(|it| it.loyal_until_us);
+                    // A seat whose memory is gone votes no more.
+                    **seat == holder.seat || loyal_until_us.is_none_or(|until_us| until_us >= holder.lease_until_us)
+                };
+                voters.iter().filter(is_bound).count() >= majority(voters.len())
+            });
+            if !rests {
+                return Err(Violation::new("a lease rests on a loyal majority", format!("{holder:?} at {now_us}")));
             }
         }
         Ok(())

@@ -17,7 +17,10 @@ use super::{
     plan::Plan,
     trace::{Entry, Trace},
 };
-use crate::{Actor, Boot, Committed, Event, Group, MessageError, Mode, PersistToken, Role, Storage};
+use crate::{
+    Actor, Boot, Committed, Event, Group, MessageError, Mode, PersistToken, Role, Storage,
+    bugs::{Bug, has},
+};
 
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
@@ -369,6 +372,10 @@ impl<const MERGES: bool> World<MERGES> {
         }
         while let Some(to) = group.poll_transmit(&mut buffer) {
             self.trace.note(now_us, node, Entry::Send, [to, buffer.len() as u64], &buffer);
+            if !self.is_volatile() && Checker::promise(&group) != self.nodes[node].kept {
+                let detail = format!("{node}: {:?}, durable {:?}", Checker::promise(&group), self.nodes[node].kept);
+                self.violated(Violation::new("nothing leaves before its promise is durable", detail));
+            }
             self.transmit(node, to, &buffer);
         }
         let checked = self.checker.step(now_us, node, &self.nodes[node].clock, &group);
@@ -459,7 +466,8 @@ impl<const MERGES: bool> World<MERGES> {
         if memory == Memory::Lost {
             self.coverage.amnesia = true;
             target.disk.destroy();
-            (target.founder, target.kept) = (false, Promise::default());
+            target.founder &= has(Bug::SeatKeptAfterAmnesia);
+            target.kept = Promise::default();
             self.checker.destroyed(node);
         }
         self.oracle.crashed(node);
@@ -495,6 +503,8 @@ impl<const MERGES: bool> World<MERGES> {
         match Group::new(self.plan.config.clone(), me, seed, boot) {
             Ok(group) => {
                 let checked = self.checker.started(node, me.incarnation, &group, target.kept);
+                // All that it recovered is durable.
+                target.kept = Checker::promise(&group);
                 target.group = Some(group);
                 target.timer_us = self.now_us;
                 self.check(checked);
