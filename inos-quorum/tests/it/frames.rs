@@ -151,6 +151,31 @@ fn lie() -> impl Strategy<Value = Lie> {
         .prop_map(|(from, kind, words, list, wait)| Lie { from, kind, words, list, wait })
 }
 
+/// What a field can hold, and where the sizes of targets end.
+const EDGES: [u64; 10] =
+    [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0001, 1 << 63, u64::MAX - 1, u64::MAX];
+
+/// On targets of 32 bits a sequence may fit where its successor does not.
+#[test]
+fn the_edges_of_numbers_never_panic() {
+    let corpus = corpus();
+    for kind in 1..=6 {
+        let (from, to, frame) = corpus.frames.iter().rfind(|(_, _, frame)| frame[3] == kind).expect("a common kind");
+        for place in 69..frame.len() - 8 {
+            for edge in EDGES {
+                let mut frame = frame.clone();
+                let end = (place + 8).min(frame.len() - 8);
+                frame[place..end].copy_from_slice(&edge.to_le_bytes()[..end - place]);
+                mend(&mut frame);
+                let mut member = corpus.members[*to].clone();
+                if member.handle_message(corpus.now, *from as u64, &frame).is_ok() {
+                    exercise(member);
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
 
