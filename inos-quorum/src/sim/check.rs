@@ -27,8 +27,8 @@ struct Watched {
     configuration: Configuration<u64>,
     primary_in: Option<u64>,
     lease_until_us: u64,
-    /// Whose majority the lease rests on.
-    lease_of: Configuration<u64>,
+    /// Whose majority the lease rests on: of before or after the step that got it.
+    lease_of: [Configuration<u64>; 2],
     /// Until when it votes for nobody.
     loyal_until_us: u64,
     runs: bool,
@@ -180,7 +180,7 @@ impl Checker {
             configuration: group.configuration().clone(),
             primary_in: None,
             lease_until_us: 0,
-            lease_of: Configuration::default(),
+            lease_of: Default::default(),
             loyal_until_us: u64::MAX,
             runs: true,
         };
@@ -244,6 +244,9 @@ impl Checker {
             .and_then(|()| self.applied(&mut watched, group))
             .and_then(|()| self.leadership(now_us, node, clock, &mut watched, group))
             .and_then(|()| self.loyalty(now_us, clock, &mut watched, group));
+        if watched.configuration != *group.configuration() {
+            watched.configuration.clone_from(group.configuration());
+        }
         let checked = match checked {
             Ok(()) if self.steps.is_multiple_of(FULL_SCAN_STEPS) => self.scan(&watched, group),
             other => other,
@@ -359,9 +362,6 @@ impl Checker {
                 }
             }
         }
-        if watched.configuration != *configuration {
-            watched.configuration.clone_from(configuration);
-        }
         Ok(())
     }
 
@@ -456,7 +456,8 @@ impl Checker {
         let until = group.inspect().lease_until;
         let until_us = until.filter(|&until| until > clock.local(now_us)).map_or(0, |until| clock.true_us(until));
         if until_us > watched.lease_until_us {
-            watched.lease_of.clone_from(group.configuration());
+            watched.lease_of[0].clone_from(&watched.configuration);
+            watched.lease_of[1].clone_from(group.configuration());
         }
         watched.lease_until_us = until_us;
         if watched.lease_until_us > now_us {
@@ -486,17 +487,18 @@ impl Checker {
         let watched = &*watched;
         let holders = self.seats.iter().flatten().chain([watched]);
         for holder in holders.filter(|holder| holder.runs && holder.lease_until_us > now_us) {
-            let of = &holder.lease_of;
-            let rests = [&of.voters, &of.outgoing].into_iter().filter(|voters| !voters.is_empty()).all(|voters| {
-                let is_bound = |seat: &&Actor<u64>| {
-                    let present = self.seats.iter().flatten().chain([watched]);
-                    let loyal_until_us = present.into_iter().find(|it| it.seat == **seat).map(|it| it.loyal_until_us);
-                    // A seat whose memory is gone votes no more.
-                    **seat == holder.seat || loyal_until_us.is_none_or(|until_us| until_us >= holder.lease_until_us)
-                };
-                voters.iter().filter(is_bound).count() >= majority(voters.len())
-            });
-            if !rests {
+            let is_bound = |seat: &&Actor<u64>| {
+                let present = self.seats.iter().flatten().chain([watched]);
+                let loyal_until_us = present.into_iter().find(|it| it.seat == **seat).map(|it| it.loyal_until_us);
+                // A seat whose memory is gone votes no more.
+                **seat == holder.seat || loyal_until_us.is_none_or(|until_us| until_us >= holder.lease_until_us)
+            };
+            let rests = |of: &Configuration<u64>| {
+                let all = [&of.voters, &of.outgoing];
+                let mut all = all.into_iter().filter(|voters| !voters.is_empty());
+                all.all(|voters| voters.iter().filter(is_bound).count() >= majority(voters.len()))
+            };
+            if !holder.lease_of.iter().any(rests) {
                 return Err(Violation::new("a lease rests on a loyal majority", format!("{holder:?} at {now_us}")));
             }
         }
