@@ -4,10 +4,12 @@ extern crate alloc;
 
 mod clock;
 mod detector;
+mod fast;
 mod frames;
 mod group;
 mod limits;
 mod linear;
+mod members;
 mod net;
 mod quorum;
 mod recovery;

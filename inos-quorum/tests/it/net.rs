@@ -135,6 +135,20 @@ impl Net {
         }
     }
 
+    /// The node starts, or starts again without its memory, as one that is still to be added.
+    pub(crate) fn join(&mut self, me: Actor<u64>, config: &Config) {
+        let node = usize::try_from(me.node).expect("small");
+        let contacts = (0..self.members.len() as u64).filter(|&other| other != me.node).collect();
+        let mut member = Member::new(config.clone(), me, 7, Boot::Join(contacts)).expect("a sound configuration");
+        member.handle_timeout(self.now);
+        if node == self.members.len() {
+            self.members.push(None);
+            self.records.push(Vec::new());
+        }
+        self.members[node] = Some(member);
+        self.records[node].clear();
+    }
+
     /// A group that has elected; the primary's index with it.
     pub(crate) fn elected(voters: usize, config: &Config) -> (Self, usize) {
         let mut net = Self::new(voters, config);
@@ -207,7 +221,8 @@ impl Net {
         self.settle();
         loop {
             let due = self.members.iter().flatten().filter_map(Member::poll_timeout).min();
-            let due = due.expect("someone runs").max(self.now);
+            // A group that is idle, or superseded, waits for nothing.
+            let Some(due) = due.map(|due| due.max(self.now)) else { break };
             if due > end {
                 break;
             }

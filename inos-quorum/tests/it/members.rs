@@ -1,0 +1,307 @@
+//! Goal: members come and go without a gap in the quorums; a group that lost its quorum goes on by force alone; an idle
+//! one is silent. Method: scripted stories on an obedient network.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{
+    Actor, ChangeError, Config, Event, MessageError, Mode, NodeClass, PeerState, Role, Stage, WriteError,
+};
+
+use crate::net::{Delta, Net, config, op, value, volatile};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
+
+fn joiner(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 1 }
+}
+
+fn voters(net: &mut Net, node: usize) -> Vec<u64> {
+    let configuration = net.member(node).configuration();
+    assert!(configuration.outgoing.is_empty(), "a change is under way");
+    configuration.voters.iter().map(|seat| seat.node).collect()
+}
+
+/// Three are enough.
+fn three() -> Config {
+    Config { target: 3, recruit_below: 3, ..config(1000) }
+}
+
+/// A group of three, with a fourth node that the primary knows as a learner.
+fn with_learner(config: &Config, class: NodeClass) -> (Net, usize) {
+    let (mut net, primary) = Net::elected(3, config);
+    net.join(joiner(3), config);
+    let now = net.now;
+    net.member(primary).add_learner(now, joiner(3), class).expect("all is calm");
+    net.pass(SECOND / 5);
+    (net, primary)
+}
+
+#[test]
+fn a_learner_gets_everything_and_becomes_a_voter_below_target() {
+    for config in [config(1000), volatile()] {
+        let (mut net, primary) = with_learner(&Config { target: 5, ..config }, NodeClass::Voter);
+        net.write(primary, op(1)).expect("taken");
+        net.pass(SECOND);
+        assert_eq!(voters(&mut net, primary), [0, 1, 2, 3]);
+        assert_eq!(net.member(3).role(), Role::Follower);
+        assert_eq!(net.values(3), [value(op(1))]);
+    }
+}
+
+#[test]
+fn at_target_a_learner_stays_one() {
+    let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
+    net.pass(3 * SECOND);
+    assert_eq!(voters(&mut net, primary), [0, 1, 2]);
+    assert_eq!(net.member(3).role(), Role::Learner);
+}
+
+#[test]
+fn an_ephemeral_member_never_becomes_a_voter() {
+    let (mut net, primary) = with_learner(&Config { target: 5, ..config(1000) }, NodeClass::Ephemeral);
+    net.pass(3 * SECOND);
+    assert_eq!(voters(&mut net, primary), [0, 1, 2]);
+    let now = net.now;
+    assert_eq!(net.member(primary).replace(now, seat((primary + 1) % 3), joiner(3)), Err(ChangeError::NotMember));
+}
+
+#[test]
+fn a_voter_is_replaced_by_a_learner() {
+    let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
+    let (old, now) = ((primary + 1) % 3, net.now);
+    net.member(primary).replace(now, seat(old), joiner(3)).expect("caught up");
+    assert_eq!(net.member(primary).remove(now, seat(old)), Err(ChangeError::Busy), "one at a time");
+    net.pass(SECOND);
+    let expected: Vec<u64> = (0..4).filter(|&node| node != old as u64).collect();
+    assert_eq!(voters(&mut net, primary), expected);
+}
+
+#[test]
+fn a_silent_voter_is_replaced_once_it_is_unreachable_and_not_before() {
+    let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
+    let silent = (primary + 1) % 3;
+    net.members[silent] = None;
+    net.pass(4 * SECOND);
+    assert_eq!(voters(&mut net, primary), [0, 1, 2], "suspected is not replaceable");
+    net.pass(3 * SECOND);
+    assert!(!voters(&mut net, primary).contains(&(silent as u64)));
+    assert!(voters(&mut net, primary).contains(&3));
+}
+
+#[test]
+fn a_replica_is_asked_for_when_one_is_missing() {
+    let (mut net, primary) = Net::elected(3, &three());
+    net.members[(primary + 1) % 3] = None;
+    net.pass(7 * SECOND);
+    let silent = seat((primary + 1) % 3);
+    let asks = |(by, event): &(usize, Event<u64, u64>)| {
+        *by == primary && *event == Event::NeedReplica { missing: 1, replaceable: vec![silent] }
+    };
+    assert!(net.events.iter().any(asks));
+    assert_eq!(voters(&mut net, primary), [0, 1, 2], "nobody is shown out without a successor");
+}
+
+#[test]
+fn no_change_leaves_fewer_voters_than_must_write() {
+    let (mut net, primary) = Net::elected(3, &Config { mode: Mode::Flex { write: 3 }, ..config(1000) });
+    let now = net.now;
+    assert_eq!(net.member(primary).remove(now, seat((primary + 1) % 3)), Err(ChangeError::Quorum));
+    assert_eq!(net.member(primary).leave(now), Err(ChangeError::Quorum));
+}
+
+#[test]
+fn a_change_waits_for_the_quorum_of_the_voters_before() {
+    let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
+    let [old, other] = [(primary + 1) % 3, (primary + 2) % 3];
+    let now = net.now;
+    // The new voters have a majority, the old ones have none.
+    net.isolate(&[old, other]);
+    net.member(primary).replace(now, seat(old), joiner(3)).expect("they were heard a moment ago");
+    net.pass(SECOND / 2);
+    assert_eq!(net.member(primary).configuration().outgoing.len(), 3);
+    net.cut.clear();
+    net.pass(SECOND);
+    assert!(voters(&mut net, primary).contains(&3));
+}
+
+#[test]
+fn the_primary_hands_over_without_an_outage() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    let (heir, now) = ((primary + 1) % 3, net.now);
+    net.member(primary).transfer_primary(now, seat(heir)).expect("a voter");
+    let refused = net.member(primary).write(now, op(1), Delta::small(1));
+    assert!(matches!(refused, Err(WriteError::NotPrimary { hint: Some(hint), .. }) if hint == seat(heir)));
+    net.settle();
+    assert_eq!((net.primary(), net.now), (Some(heir), now), "no time passed");
+}
+
+#[test]
+fn a_transfer_to_the_dead_ends() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    let (heir, now) = ((primary + 1) % 3, net.now);
+    net.members[heir] = None;
+    net.member(primary).transfer_primary(now, seat(heir)).expect("a voter");
+    net.pass(SECOND * 5 / 4);
+    net.write(primary, op(1)).expect("it leads on");
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::Committed, Some(1))]);
+}
+
+#[test]
+fn a_primary_may_leave() {
+    let (mut net, primary) = Net::elected(4, &three());
+    let now = net.now;
+    net.member(primary).leave(now).expect("all is calm");
+    net.pass(SECOND);
+    let heir = net.primary().expect("one took over");
+    assert_ne!(heir, primary);
+    assert_eq!(voters(&mut net, heir).len(), 3);
+    net.write(heir, op(1)).expect("taken");
+    assert_eq!(net.receipts(heir, op(1)), [(Stage::Committed, Some(1))]);
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(primary).role(), Role::Learner);
+    assert_eq!(net.primary(), Some(heir), "who left does not disturb");
+}
+
+#[test]
+fn who_lost_its_memory_comes_back_as_somebody_else() {
+    let (mut net, primary) = Net::elected(3, &three());
+    let node = (primary + 1) % 3;
+    net.write(primary, op(1)).expect("taken");
+    let again = Actor { node: node as u64, incarnation: 2 };
+    net.join(again, &three());
+    net.pass(SECOND);
+    assert!(net.values(node).is_empty(), "nothing is sent to the old seat that the new one would take");
+    let now = net.now;
+    net.member(primary).add_learner(now, again, NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    assert_eq!(net.values(node), [value(op(1))]);
+    let now = net.now;
+    net.member(primary).replace(now, seat(node), again).expect("caught up");
+    net.pass(SECOND);
+    assert!(net.member(primary).configuration().voters.contains(&again));
+    assert!(!net.member(primary).configuration().is_voter(seat(node)));
+}
+
+#[test]
+fn a_straggler_gets_a_snapshot() {
+    let small = Config { ring_entries: 8, max_frame: 1024, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &small);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=100 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    // Parts of kind 7 get lost at first.
+    net.cut.clear();
+    net.lose = |frame| frame[3] == 7 && frame.len() > 900;
+    net.pass(SECOND);
+    assert_eq!(net.values(away).len(), 0, "no whole part arrived");
+    net.lose = |_| false;
+    net.pass(SECOND);
+    assert_eq!(net.values(away).len(), 100);
+    assert_eq!(net.member(away).counters().snapshots_installed, 1);
+    let (hash, theirs) = (net.member(primary).state_hash(), net.member(away).state_hash());
+    assert_eq!(hash, theirs);
+}
+
+#[test]
+fn an_entry_longer_than_a_frame_arrives() {
+    let (mut net, primary) = Net::elected(3, &Config { max_frame: 1024, ..config(1000) });
+    let now = net.now;
+    net.member(primary).write(now, op(1), Delta { value: 1, ballast: 50_000 }).expect("taken");
+    net.pass(SECOND);
+    assert_eq!(net.receipts(primary, op(1)).last(), Some(&(Stage::Committed, Some(1))));
+    assert!((0..3).all(|node| net.values(node) == [1]));
+    assert!(net.sent.iter().all(|(_, _, frame)| frame.len() <= 1024));
+}
+
+#[test]
+fn a_survivor_goes_on_by_force() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    net.write(primary, op(1)).expect("taken");
+    net.isolate(&[primary]);
+    let now = net.now;
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    assert_eq!(net.member(primary).generation().number, 1);
+    net.write(primary, op(2)).expect("taken");
+    assert_eq!(net.receipts(primary, op(2)), [(Stage::Committed, Some(2))]);
+    assert!(net.events.iter().any(|(by, event)| *by == primary && matches!(event, Event::Loss(_))));
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    for node in (0..3).filter(|&node| node != primary) {
+        assert_eq!(net.member(node).role(), Role::Superseded);
+        let now = net.now;
+        let refused = net.member(node).write(now, op(3), Delta::small(3));
+        assert!(matches!(refused, Err(WriteError::NotPrimary { .. })));
+        assert_eq!(net.member(node).leave(now), Err(ChangeError::Superseded));
+        assert!(net.events.contains(&(node, Event::Superseded { generation: 1 })));
+    }
+    assert_eq!(net.primary(), Some(primary));
+}
+
+#[test]
+fn two_generations_of_one_number_stop_each_other() {
+    let (mut net, _) = Net::elected(3, &config(1000));
+    net.isolate(&[0]);
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(0).force_new_group(now, 77).expect("a voter");
+    net.member(1).force_new_group(now, 78).expect("a voter");
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    for node in [0, 1] {
+        assert_eq!(net.member(node).role(), Role::Superseded, "{node}");
+        assert!(net.events.contains(&(node, Event::GenerationConflict { generation: 1 })), "{node}");
+    }
+}
+
+#[test]
+fn an_idle_group_is_silent_until_something_happens() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    let alive = |net: &mut Net, of: usize, state: PeerState| {
+        let now = net.now;
+        for node in (0..3).filter(|&node| node != of) {
+            net.member(node).peer_state(now, of as u64, state);
+        }
+    };
+    (0..3).for_each(|of| alive(&mut net, of, PeerState::Alive { incarnation: 1 }));
+    net.pass(SECOND / 2);
+    net.sent.clear();
+    assert!((0..3).all(|node| net.member(node).poll_timeout().is_none()));
+    net.now += 3600 * SECOND;
+    net.settle();
+    assert_eq!(net.sent.len(), 0);
+
+    net.write(primary, op(1)).expect("taken");
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::Committed, Some(1))]);
+    net.pass(SECOND);
+    assert!((0..3).all(|node| net.member(node).poll_timeout().is_none()), "silent again");
+
+    net.members[primary] = None;
+    let now = net.now;
+    for node in (0..3).filter(|&node| node != primary) {
+        net.member(node).peer_state(now, primary as u64, PeerState::Suspected);
+    }
+    assert_ne!(net.elect(), primary);
+}
+
+#[test]
+fn strangers_are_not_heard_and_introduced_ones_are() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    net.join(joiner(3), &config(1000));
+    let epoch = net.member(primary).epoch();
+    let now = net.now;
+    let frame = net.sent.last().expect("frames were sent").2.clone();
+    let refused = net.member(primary).handle_message(now, 9, &frame);
+    assert!(matches!(refused, Err(MessageError::NotMember { .. })));
+    net.pass(5 * SECOND);
+    assert_eq!((net.primary(), net.member(primary).epoch()), (Some(primary), epoch));
+}
