@@ -611,7 +611,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             Office::Primary if self.is_silent() => None,
             Office::Primary => {
                 let mut deadlines = self.write_deadlines.iter();
-                let write = deadlines.find(|&&(_, sequence)| self.is_pending(sequence));
+                let write =
+                    deadlines.find(|&&(_, sequence)| self.is_pending(sequence) && !self.is_acknowledged(sequence));
                 Some(write.map_or(self.repeat_at, |&(deadline, _)| deadline.min(self.repeat_at)))
             }
             Office::Superseded if self.orphans.is_empty() => None,

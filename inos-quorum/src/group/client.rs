@@ -163,7 +163,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.state.sessions.len() + coming < self.config.max_clients
     }
 
-    /// Tells the writers whose writes took too long.
+    /// Tells the writers whose writes took too long. Who has been told `Fast` knows more than that.
     pub(super) fn expire_writes(&mut self) {
         while let Some(&(deadline, sequence)) = self.write_deadlines.front() {
             if deadline > self.now {
@@ -172,6 +172,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.write_deadlines.pop_front();
             if let Ok(at) = self.pending.binary_search_by_key(&sequence, |pending| pending.lsn.sequence) {
                 let Pending { lsn, op: id } = self.pending[at];
+                if self.is_acknowledged(sequence) {
+                    continue;
+                }
                 if has(Bug::TimeoutTakenForSuccess) {
                     let stage = Stage::Fast { by: crate::NodeClass::Voter };
                     self.events.push_back(Event::Receipt { id, stage, lsn, output: None });

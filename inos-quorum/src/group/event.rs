@@ -135,9 +135,9 @@ pub enum Committed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event<N, O> {
-    /// News of a write made at this member. Each write accepted gets at most one `LocalOnly` and one `Fast`, then ends
-    /// in exactly one of `Committed`, [`Orphaned`](Self::Orphaned) and `Unknown`; a repeat of a write committed before
-    /// gets its original receipt again.
+    /// News of a write made at this member. Each write accepted gets at most one `LocalOnly`, then at most one `Fast`,
+    /// and ends in exactly one of `Committed`, [`Orphaned`](Self::Orphaned) and `Unknown`; a repeat of a write committed
+    /// before gets its original receipt again.
     Receipt {
         /// The write.
         id: OpId,

@@ -18,6 +18,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         if given { self.lead.fast_to } else { 0 }
     }
 
+    /// Whether the writer of a pending entry has been told `Fast`. Entries of older epochs are never told so.
+    pub(super) const fn is_acknowledged(&self, sequence: u64) -> bool {
+        self.lead.start < sequence && sequence <= self.lead.fast_to
+    }
+
     /// The greatest entry of any epoch that is known to have been acknowledged and not seen committed.
     pub(super) fn fast_greatest(&self) -> Lsn {
         let own = Lsn { epoch: self.hard.epoch, sequence: self.fast_high() };

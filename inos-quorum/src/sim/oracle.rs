@@ -36,6 +36,16 @@ struct Taken {
     /// Where it stands, and when it came there.
     lsn: Lsn,
     made_us: u64,
+    /// Since its last end: where it stood when it was acknowledged `Fast`, and when it was called local.
+    fast: Option<Lsn>,
+    local: Option<Lsn>,
+}
+
+impl Taken {
+    const fn end(&mut self) {
+        self.finals += 1;
+        (self.fast, self.local) = (None, None);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -254,15 +264,20 @@ impl Oracle {
         let made_us = taken.made_us;
         match stage {
             Stage::LocalOnly => {
+                if taken.fast == Some(lsn) || taken.local == Some(lsn) {
+                    return Err(Violation::new("local is said once, and never after an acknowledgement", described()));
+                }
+                taken.local = Some(lsn);
                 self.local_only += 1;
                 Ok(Told::Nothing)
             }
             Stage::Unknown => {
-                taken.finals += 1;
+                taken.end();
                 self.unknown += 1;
                 Ok(Told::Unknown(id))
             }
             Stage::Fast { .. } => {
+                taken.fast = Some(lsn);
                 self.fast += 1;
                 if checker.is_safe_mode() {
                     return Err(Violation::new("only Fast acknowledges early", described()));
@@ -280,7 +295,7 @@ impl Oracle {
                 Ok(Told::Done(id))
             }
             Stage::Committed => {
-                taken.finals += 1;
+                taken.end();
                 self.committed += 1;
                 let Some(tail) = output else {
                     return Err(Violation::new("acknowledgements carry the output", described()));
@@ -311,7 +326,7 @@ impl Oracle {
         self.orphaned += 1;
         let described = || format!("{id:?} {resolution:?} at {lsn:?} by {node}");
         match self.taken.get_mut(&(node, id)) {
-            Some(taken) if taken.finals < taken.takes => taken.finals += 1,
+            Some(taken) if taken.finals < taken.takes => taken.end(),
             _ => return Err(Violation::new("orphans are told once, to the writer that is waiting", described())),
         }
         let op = self.op_mut(id)?;

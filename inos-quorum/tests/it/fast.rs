@@ -34,9 +34,11 @@ fn losses(net: &Net) -> Vec<(usize, LossReport)> {
 
 #[test]
 fn one_other_copy_acknowledges() {
-    let (mut net, primary, _) = islet(&Config { write_timeout: Duration::from_secs(1), ..fast(config(1000)) });
+    let (mut net, primary, _) = islet(&fast(config(1000)));
     net.write(primary, op(1)).expect("taken");
     assert_eq!(net.receipts(primary, op(1)), [(BY_VOTER, Some(1))]);
+    net.pass(Duration::from_millis(100));
+    assert_eq!(net.receipts(primary, op(1)), [(BY_VOTER, Some(1))], "no timeout after an acknowledgement");
     net.cut.clear();
     net.pass(Duration::from_millis(200));
     assert_eq!(net.receipts(primary, op(1)), [(BY_VOTER, Some(1)), (Stage::Committed, Some(1))]);
