@@ -47,6 +47,9 @@ use crate::{
 const MAX_EPOCH_JUMP: u64 = 1 << 32;
 /// Later times count as this one, so that adding a timer never overflows.
 const LAST_TIME: Duration = Duration::from_secs(u64::MAX / 2);
+/// No history is longer, and no configuration has a greater number: 146,000 years of a million changes a second. Leaves
+/// room for whatever is added to either.
+const MAX_SEQUENCE: u64 = 1 << 62;
 /// Nodes that are heard although they are no members.
 const MAX_CONTACTS: usize = 64;
 
@@ -227,7 +230,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         config.check()?;
         let mut own_name = Vec::new();
         own_name.put_actor(&me);
-        let fresh = HardState { epoch: 0, vote: None, generation: Generation::default() };
+        let fresh = HardState { epoch: 0, vote: None, generation: Generation::default(), conflict: false };
         let rng = Rng(seed ^ xxh3_64(&own_name));
         let blank =
             State::new(Configuration { number: 0, voters: Vec::new(), outgoing: Vec::new(), learners: Vec::new() });
@@ -342,10 +345,20 @@ impl<N: Id, M: Machine> Group<N, M> {
             group.commit = group.log.last().sequence;
             group.apply();
         }
-        if group.is_of_an_older_generation() {
-            group.office = Office::Superseded;
+        let generation = group.hard.generation.number;
+        let superseded = if group.hard.conflict {
+            Some(Event::GenerationConflict { generation })
+        } else if group.is_of_an_older_generation() {
+            Some(Event::Superseded { generation })
         } else {
-            group.settle_orphans();
+            None
+        };
+        match superseded {
+            Some(event) => {
+                group.office = Office::Superseded;
+                group.events.push_back(event);
+            }
+            None => group.settle_orphans(),
         }
         Ok(group)
     }

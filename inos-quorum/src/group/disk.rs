@@ -14,7 +14,7 @@ use crate::{
 };
 
 const MAGIC: [u8; 2] = *b"IR";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const SNAPSHOT: u8 = 0;
 const HARD_STATE: u8 = 1;
 const TRUNCATE: u8 = 2;
@@ -28,6 +28,8 @@ pub(crate) struct HardState<N> {
     /// The seat voted for in this epoch.
     pub(crate) vote: Option<Actor<N>>,
     pub(crate) generation: Generation,
+    /// Another generation of this number exists: this member leads and follows nobody any more.
+    pub(crate) conflict: bool,
 }
 
 /// What a record is made from.
@@ -212,6 +214,7 @@ fn put_hard<N: Id>(out: &mut Vec<u8>, hard: &HardState<N>) {
     if let Some(vote) = &hard.vote {
         out.put_actor(vote);
     }
+    out.push(u8::from(hard.conflict));
 }
 
 fn read_hard<N: Id>(from: &mut Reader<'_>) -> Option<HardState<N>> {
@@ -222,7 +225,12 @@ fn read_hard<N: Id>(from: &mut Reader<'_>) -> Option<HardState<N>> {
         1 => Some(from.actor()?),
         _ => return None,
     };
-    Some(HardState { epoch, vote, generation })
+    let conflict = match from.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    Some(HardState { epoch, vote, generation, conflict })
 }
 
 /// A length of eight bytes, then what `write` writes.

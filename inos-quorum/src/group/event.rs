@@ -206,12 +206,13 @@ pub enum Event<N, O> {
         /// Voters that are unreachable: the next caught-up learner takes the place of one.
         replaceable: Vec<Actor<N>>,
     },
-    /// Two generations of one number were made by force: this member stops, as those of the other do.
+    /// Two generations of one number were made by force: this member stops, as those of the other do. Told again after
+    /// a recovery.
     GenerationConflict {
         /// The number.
         generation: u64,
     },
-    /// A later generation was made by force: this member stops.
+    /// A later generation was made by force: this member stops. Told again after a recovery.
     Superseded {
         /// Its number.
         generation: u64,

@@ -46,7 +46,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         let forced = Configuration { number: before.number + 1, voters, outgoing: Vec::new(), learners: Vec::new() };
         self.append(&Body::Configuration(forced));
         for peer in &mut self.peers {
-            peer.is_former = before.class(peer.seat).is_some();
+            peer.is_former |= before.class(peer.seat).is_some();
         }
         let (epoch, from) = (previous.epoch, previous.sequence + 1);
         self.events.push_back(Event::Loss(LossReport { epoch, from, known_to: previous.sequence }));
@@ -73,6 +73,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         if found.number == own.number {
             if self.office != Office::Superseded {
+                self.hard.conflict = true;
+                self.disk.hard_changed();
                 self.supersede();
                 self.events.push_back(Event::GenerationConflict { generation: own.number });
             }
@@ -84,6 +86,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             return refused;
         }
         self.hard.generation = found;
+        self.hard.conflict = false;
         self.envelope.generation = found;
         self.disk.hard_changed();
         if self.configuration().number == 0 {

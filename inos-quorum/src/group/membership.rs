@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::MAX_SEQUENCE;
 use crate::{
     Actor, Id, MAX_LEARNERS, MAX_VOTERS, Mode,
     bugs::{Bug, has},
@@ -124,7 +125,7 @@ impl<N: Id> Configuration<N> {
     }
 
     pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let number = from.u64()?;
+        let number = from.u64().filter(|&number| number <= MAX_SEQUENCE)?;
         let voters = read_seats(from)?;
         let outgoing = read_seats(from)?;
         let mut learners: Vec<(Actor<N>, NodeClass)> = Vec::new();

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    Group, Office,
+    Group, MAX_SEQUENCE, Office,
     entry::{Body, Raw},
     log::{MIN_ENTRY, len},
     membership::Configuration,
@@ -55,7 +55,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             return Ok(());
         }
         self.check_rival(peer, epoch)?;
-        let end = prev.sequence.checked_add(u64::from(count)).filter(|&end| end < u64::MAX);
+        let end = prev.sequence.checked_add(u64::from(count)).filter(|&end| end <= MAX_SEQUENCE);
         let end = end.filter(|_| entries.len() / MIN_ENTRY >= count as usize).ok_or(MessageError::Malformed)?;
         if self.configuration().number == 0 {
             if !is_framed() {
@@ -547,6 +547,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.peers[peer].owed_append = Some(None);
         if id.sequence <= self.commit {
             return Ok(());
+        }
+        if id.epoch > self.hard.epoch {
+            return Err(MessageError::Malformed);
         }
         let state = State::decode(bytes).filter(|state: &State<N, M>| state.applied == id);
         let state = state.ok_or(MessageError::Undecodable { sequence: id.sequence })?;

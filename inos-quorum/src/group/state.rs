@@ -3,6 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use super::{
+    MAX_SEQUENCE,
     entry::{Body, Change, Raw},
     log::{Boundary, Log},
     membership::{Configuration, Generation},
@@ -228,7 +229,7 @@ impl<N: Id, M: Machine> State<N, M> {
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader(bytes);
-        let applied = from.lsn()?;
+        let applied = from.lsn().filter(|applied| applied.sequence <= MAX_SEQUENCE)?;
         let configuration = Configuration::decode(&mut from)?;
         let generation = Generation { number: from.u64()?, nonce: from.u64()? };
         let mut boundaries: VecDeque<Boundary<N>> = VecDeque::new();

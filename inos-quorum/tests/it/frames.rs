@@ -374,3 +374,34 @@ fn a_parcel_beyond_the_limit_is_never_begun() {
     assert_eq!(member.handle_message(now, 0, &part(4096)), Ok(()));
     assert_eq!(member.last().sequence, 0);
 }
+
+#[test]
+fn a_history_beyond_the_end_of_numbers_is_refused() {
+    let small = Config { ring_entries: 8, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &small);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=100 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.cut.clear();
+    net.lose = |frame| frame[3] == 7 && frame.len() > 900;
+    net.pass(Duration::from_secs(1));
+    let is_snapshot = |frame: &[u8]| (frame[3], frame[85]) == (7, 0) && frame.len() > 900;
+    let (_, _, part) =
+        net.sent.iter().find(|(_, to, frame)| *to == away && is_snapshot(frame)).expect("one part").clone();
+    for (sequence, is_taken) in [(u64::MAX, false), ((1 << 62) + 1, false), (1 << 62, true)] {
+        let (now, mut lie) = (net.now, part.clone());
+        // In the name of the parcel, and in the state that it brings.
+        for at in [94, 126] {
+            assert_eq!(u64::from_le_bytes(*lie[at..].first_chunk().expect("long")), 101);
+            lie[at..at + 8].copy_from_slice(&sequence.to_le_bytes());
+        }
+        mend(&mut lie);
+        let mut member = net.member(away).clone();
+        let taken = member.handle_message(now, primary as u64, &lie);
+        assert_eq!(taken, if is_taken { Ok(()) } else { Err(MessageError::Undecodable { sequence }) });
+        assert_eq!(member.last().sequence == sequence, is_taken);
+        exercise(member);
+    }
+}

@@ -28,6 +28,11 @@ fn voters(net: &mut Net, node: usize) -> Vec<u64> {
     configuration.voters.iter().map(|seat| seat.node).collect()
 }
 
+/// Whether a member has this to say.
+fn tells(net: &mut Net, node: usize, event: &Event<u64, u64>) -> bool {
+    core::iter::from_fn(|| net.member(node).poll_event()).any(|told| told == *event)
+}
+
 /// Three are enough.
 fn three() -> Config {
     Config { target: 3, recruit_below: 3, ..config(1000) }
@@ -260,6 +265,41 @@ fn two_generations_of_one_number_stop_each_other() {
     for node in [0, 1] {
         assert_eq!(net.member(node).role(), Role::Superseded, "{node}");
         assert!(net.events.contains(&(node, Event::GenerationConflict { generation: 1 })), "{node}");
+    }
+}
+
+#[test]
+fn who_has_stopped_stays_stopped() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(3, &config);
+    net.isolate(&[primary]);
+    net.pass(SECOND);
+    let (other, late) = ((primary + 1) % 3, (primary + 2) % 3);
+    let now = net.now;
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.member(other).force_new_group(now, 78).expect("a voter");
+    net.isolate(&[late]);
+    net.cut.retain(|&(from, to)| from == late || to == late);
+    net.pass(3 * SECOND);
+    for node in [primary, other] {
+        assert_eq!(net.member(node).role(), Role::Superseded);
+        net.restart(node, &config);
+        assert!(tells(&mut net, node, &Event::GenerationConflict { generation: 1 }), "{node}");
+        // Its configuration is that of the forced group: the others are strangers.
+        net.member(node).introduce(late as u64);
+    }
+    // A third generation ends the conflict.
+    let now = net.now;
+    net.member(late).force_new_group(now, 79).expect("a voter");
+    net.member(late).force_new_group(now, 80).expect("a voter");
+    net.cut.clear();
+    net.pass(3 * SECOND);
+    assert_eq!(net.member(late).role(), Role::Primary);
+    for node in [primary, other] {
+        assert_eq!((net.member(node).role(), net.member(node).generation().number), (Role::Superseded, 2));
+        net.restart(node, &config);
+        assert!(tells(&mut net, node, &Event::Superseded { generation: 2 }), "{node}");
+        assert_eq!(net.member(node).role(), Role::Superseded);
     }
 }
 

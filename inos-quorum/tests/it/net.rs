@@ -102,6 +102,8 @@ pub(crate) struct Net {
     pub(crate) lose: fn(&[u8]) -> bool,
     /// All frames that were sent: from, to, bytes.
     pub(crate) sent: Vec<(usize, usize, Vec<u8>)>,
+    /// Incarnations given out.
+    lives: u64,
 }
 
 pub(crate) fn op(serial: u64) -> OpId {
@@ -132,6 +134,7 @@ impl Net {
             unsynced: BTreeSet::new(),
             lose: |_| false,
             sent: Vec::new(),
+            lives: 100,
         }
     }
 
@@ -147,6 +150,16 @@ impl Net {
         }
         self.members[node] = Some(member);
         self.records[node].clear();
+    }
+
+    /// The node's process is killed and started again with what its storage holds.
+    pub(crate) fn restart(&mut self, node: usize, config: &Config) {
+        let boot = Boot::Recover(self.records[node].clone());
+        self.lives += 1;
+        let me = Actor { node: node as u64, incarnation: self.lives };
+        let mut member = Member::new(config.clone(), me, 7, boot).expect("records are whole");
+        member.handle_timeout(self.now);
+        self.members[node] = Some(member);
     }
 
     /// A group that has elected; the primary's index with it.
