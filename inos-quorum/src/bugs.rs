@@ -40,8 +40,12 @@ bugs! {
     CommitOfOlderEpoch = "commit-of-older-epoch",
     /// One acknowledgement decides a configuration.
     ConfigurationDecidedByFast = "configuration-decided-by-fast",
+    /// What the writer of a later write had read does not matter.
+    ContextIgnored = "context-ignored",
     /// The primary's copy counts once more than it is there.
     CopyCountedTwice = "copy-counted-twice",
+    /// The copy of an ephemeral member is called that of a voter.
+    EphemeralTakenForVoter = "ephemeral-taken-for-voter",
     /// `Fast` goes on while nothing is committed.
     ExposureWithoutEnd = "exposure-without-end",
     /// Quorums stay those of three when the group grows.
@@ -50,8 +54,14 @@ bugs! {
     LastNormalEpoch = "last-normal-epoch",
     /// The lease runs from the answers, not from the question.
     LeaseFromReceipt = "lease-from-receipt",
+    /// The lease never ends.
+    LeaseNotChecked = "lease-not-checked",
     /// What was acknowledged and is lost is not told.
     LossWithoutReport = "loss-without-report",
+    /// While the voters change, the new ones decide alone.
+    NewVotersDecideAlone = "new-voters-decide-alone",
+    /// The quorum's number is taken from a list that nobody has sorted.
+    QuorumOfUnsorted = "quorum-of-unsorted",
     /// A read is answered by whoever believes to be primary.
     ReadWithoutConfirmation = "read-without-confirmation",
     /// All that storage holds is applied at the start.
@@ -60,10 +70,14 @@ bugs! {
     RetryAppliedTwice = "retry-applied-twice",
     /// A node that lost its memory starts again in its old seat.
     SeatKeptAfterAmnesia = "seat-kept-after-amnesia",
+    /// Followers of a silent primary wait for it, whatever the detector says.
+    SilenceTrusted = "silence-trusted",
     /// What took too long is called done.
     TimeoutTakenForSuccess = "timeout-taken-for-success",
     /// What falls out of a log is forgotten.
     TruncationWithoutOrphans = "truncation-without-orphans",
+    /// A change begins while another one is under way.
+    TwoChangesAtOnce = "two-changes-at-once",
     /// A copy counts before it is durable.
     UnsyncedCopyCounts = "unsynced-copy-counts",
     /// A vote leaves before it is durable.

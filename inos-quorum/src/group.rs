@@ -21,7 +21,10 @@ mod session;
 mod state;
 mod wire;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 use core::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -38,7 +41,7 @@ use self::{
 };
 use crate::{
     Actor, Boot, Config, ConfigError, Configuration, Counters, Dot, Event, EventOf, Generation, Id, Lsn, MAX_VOTERS,
-    Machine, MessageError, Mode, OpId, PersistToken, Role, Storage,
+    Machine, MessageError, Mode, OpId, PeerState, PersistToken, Role, Storage,
     bugs::{Bug, has},
     bytes::{Put, Reader},
 };
@@ -189,6 +192,8 @@ pub struct Group<N, M: Machine> {
     quiet: bool,
 
     peers: Vec<Peer<N>>,
+    /// What the detector has said last, by node.
+    words: BTreeMap<N, PeerState>,
     /// Whose frames are heard although they are no members.
     introduced: VecDeque<N>,
     incoming: Option<Incoming<N>>,
@@ -305,6 +310,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             called_until: Duration::ZERO,
             quiet: false,
             peers: Vec::new(),
+            words: BTreeMap::new(),
             introduced: VecDeque::new(),
             incoming: None,
             snapshot: None,
@@ -468,9 +474,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             Message::Vote { last, fast, transfer } => self.on_vote(peer, epoch, last, fast, transfer),
             Message::VoteReply { verdict, last: _, fast } => self.on_vote_reply(peer, epoch, verdict, fast),
             Message::Append { .. } => self.on_append(peer, epoch, &message)?,
-            Message::AppendReply { matched, round, mismatch } => {
-                self.on_append_reply(peer, epoch, matched, round, mismatch)?;
-            }
+            Message::AppendReply { .. } => self.on_append_reply(peer, epoch, &message)?,
             Message::Part { .. } => self.on_part(peer, epoch, &message)?,
             Message::PartReply { what, id, have } => self.on_part_reply(peer, what, id, have),
             Message::Orphans { count, orphans } => self.on_orphans(peer, count, orphans)?,
@@ -573,7 +577,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     fn write_frame(&mut self, index: usize, out: &mut Vec<u8>) {
         let (last, fast) = (self.log.last(), self.fast_greatest());
-        let round = self.round_seen;
+        let (round, keeps_orphans) = (self.round_seen, !self.orphans.is_empty());
         let agreed = if has(Bug::AckOfAnotherEpoch) { self.held() } else { self.verified.min(self.held()) };
         let peer = &mut self.peers[index];
         let message = if let Some((asked, verdict)) = peer.owed_pre_vote.take() {
@@ -581,7 +585,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         } else if let Some(verdict) = peer.owed_vote.take() {
             Message::VoteReply { verdict, last, fast }
         } else if let Some(mismatch) = peer.owed_append.take() {
-            Message::AppendReply { matched: agreed, round, mismatch }
+            Message::AppendReply { matched: agreed, round, keeps_orphans, mismatch }
         } else if let Some((what, id, have)) = peer.owed_part.take() {
             Message::PartReply { what, id, have }
         } else if core::mem::take(&mut peer.owes_notice) {

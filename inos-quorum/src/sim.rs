@@ -29,6 +29,7 @@ mod report;
 mod rng;
 mod run;
 mod trace;
+mod watch;
 mod world;
 
 #[cfg(inos_bug)]

@@ -170,7 +170,7 @@ struct Sums {
     fast: u64,
     lost: u64,
     primaries: u64,
-    seen: [u64; 8],
+    seen: [u64; 11],
     broken: Vec<(u64, String)>,
 }
 

@@ -281,7 +281,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.next_read += 1;
         // What earlier primaries acknowledged is committed here at the latest with the first entry of this epoch.
         let index = self.commit.max(self.lead.start);
-        if self.now < self.lead.lease_until && self.state.applied.sequence >= index {
+        let leased = self.now < self.lead.lease_until || has(Bug::LeaseNotChecked) && !self.lead.lease_until.is_zero();
+        if leased && self.state.applied.sequence >= index {
             self.events.push_back(Event::ReadReady { id, lsn: self.state.applied });
             return Ok(id);
         }
@@ -320,6 +321,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             loyal_until: self.loyal_until(),
             fast_high: self.fast_high(),
             orphans: self.orphans.len(),
+            changes: self.changes.len(),
             log: &self.log,
         }
     }

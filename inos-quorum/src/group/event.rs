@@ -468,6 +468,8 @@ pub struct Inspect<'a, N> {
     pub fast_high: u64,
     /// Writes kept that fell out of the log.
     pub orphans: usize,
+    /// Configurations in the log that it does not know to be committed.
+    pub changes: usize,
     pub(crate) log: &'a crate::group::Log<N>,
 }
 
@@ -483,6 +485,12 @@ impl<N: crate::Id> Inspect<'_, N> {
     #[must_use]
     pub fn write_at(&self, sequence: u64) -> Option<OpId> {
         self.log.body(sequence)?.change().map(|change| change.op)
+    }
+
+    /// Whether an entry in memory brings a write that had fallen out of a log.
+    #[must_use]
+    pub fn is_orphan_at(&self, sequence: u64) -> bool {
+        self.log.entry(sequence).is_some_and(|entry| entry.kind == super::entry::ORPHAN)
     }
 
     /// Hash of the bytes of an entry in memory.

@@ -77,7 +77,11 @@ impl<N: Id, M: Machine> Group<N, M> {
             if pending.lsn.sequence > by_any {
                 break;
             }
-            let by = if pending.lsn.sequence <= by_voter { NodeClass::Voter } else { NodeClass::Ephemeral };
+            let by = if pending.lsn.sequence <= by_voter || has(Bug::EphemeralTakenForVoter) {
+                NodeClass::Voter
+            } else {
+                NodeClass::Ephemeral
+            };
             // As with a commit: a repeat of what an orphan brought stands where that is.
             let found = self.early.binary_search_by_key(&pending.lsn.sequence, |&(sequence, ..)| sequence);
             if let Some((_, lsn, output)) = found.ok().map(|at| &self.early[at]) {

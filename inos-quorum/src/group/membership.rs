@@ -77,11 +77,13 @@ impl<N: Copy + Ord> Configuration<N> {
                 *number = reached(voter);
             }
             let numbers = &mut numbers[..voters.len()];
-            numbers.sort_unstable_by(|a, b| b.cmp(a));
+            if !has(Bug::QuorumOfUnsorted) {
+                numbers.sort_unstable_by(|a, b| b.cmp(a));
+            }
             numbers.get(quorum(voters.len()) - 1).copied().unwrap_or(0)
         };
         let agreed = of(&self.voters);
-        if self.outgoing.is_empty() { agreed } else { agreed.min(of(&self.outgoing)) }
+        if self.outgoing.is_empty() || has(Bug::NewVotersDecideAlone) { agreed } else { agreed.min(of(&self.outgoing)) }
     }
 
     /// Of how many voters a quorum is one.

@@ -46,15 +46,14 @@ pub(crate) struct Peer<N> {
     pub(crate) seat: Actor<N>,
     pub(crate) standing: Standing,
     pub(crate) life: Option<u64>,
-    /// What the detector says last. Nothing was said: neither.
-    pub(crate) is_alive: bool,
-    pub(crate) unreachable: bool,
 
     /// The epoch asked about, and the answer.
     pub(crate) owed_pre_vote: Option<(u64, Verdict)>,
     pub(crate) owed_vote: Option<Verdict>,
     pub(crate) owed_append: Option<Option<Mismatch>>,
     pub(crate) owed_part: Option<(What, Lsn, u64)>,
+    /// As its primary: by its last answer it has orphans to hand over.
+    pub(crate) keeps_orphans: bool,
     /// As its follower: orphans are due to it.
     pub(crate) owes_orphans: bool,
     /// An orphan larger than a frame is on its way to it.
@@ -96,12 +95,11 @@ impl<N> Peer<N> {
             seat,
             standing,
             life: None,
-            is_alive: false,
-            unreachable: false,
             owed_pre_vote: None,
             owed_vote: None,
             owed_append: None,
             owed_part: None,
+            keeps_orphans: false,
             owes_orphans: false,
             orphan: None,
             long_orphan_after: Lsn { epoch: 0, sequence: 0 },
@@ -156,6 +154,7 @@ impl<N> Peer<N> {
         self.flow = Flow::Probe;
         self.beat = self.is_member();
         self.round = 0;
+        self.keeps_orphans = false;
         self.timed = None;
     }
 

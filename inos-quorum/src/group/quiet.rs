@@ -2,23 +2,26 @@
 
 use core::time::Duration;
 
-use super::{Group, Office, peer::Flow};
-use crate::{Id, Machine, PeerState};
+use super::{
+    Group, Office,
+    peer::{Flow, Peer},
+};
+use crate::{
+    Id, Machine, PeerState,
+    bugs::{Bug, has},
+};
+
+/// Nodes of which the detector's last word is remembered: members and contacts, and as many again.
+const MAX_WORDS: usize = 256;
 
 impl<N: Id, M: Machine> Group<N, M> {
     /// What a [`Detector`](crate::Detector) says of a node. Without it groups work as well, but never fall silent.
     pub fn peer_state(&mut self, now: Duration, node: N, state: PeerState) {
         self.advance(now);
-        let is_alive = matches!(state, PeerState::Alive { .. });
-        let mut restarted = false;
-        for peer in self.peers.iter_mut().filter(|peer| peer.seat.node == node) {
-            peer.is_alive = is_alive;
-            peer.unreachable = state == PeerState::Unreachable;
-            if let PeerState::Alive { incarnation } = state {
-                restarted |= peer.life.is_some_and(|life| life != incarnation);
-            }
-        }
-        if is_alive && !restarted {
+        self.remember_word(node, state);
+        let mut lives = self.peers.iter().filter(|peer| peer.seat.node == node).filter_map(|peer| peer.life);
+        let is_well = matches!(state, PeerState::Alive { incarnation } if lives.all(|life| life == incarnation));
+        if is_well {
             return;
         }
         self.wake();
@@ -30,10 +33,30 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
+    /// Whom the detector knows may become a member later: it tells changes only.
+    fn remember_word(&mut self, node: N, state: PeerState) {
+        if self.words.len() >= MAX_WORDS && !self.words.contains_key(&node) {
+            let is_peer = |node: &N| self.peers.iter().any(|peer| peer.seat.node == *node);
+            let Some(other) = self.words.keys().copied().find(|other| !is_peer(other)) else { return };
+            self.words.remove(&other);
+        }
+        self.words.insert(node, state);
+    }
+
+    /// Whether the detector watches over the very life that was heard last: a frame of an earlier one may come late.
+    fn is_watched(&self, peer: &Peer<N>) -> bool {
+        let alive = match self.words.get(&peer.seat.node) {
+            Some(PeerState::Alive { incarnation }) => Some(*incarnation),
+            _ => None,
+        };
+        alive.is_some() && alive == peer.life
+    }
+
     /// The primary has said that it will be silent, and the detector says that it lives.
     pub(super) fn primary_is_quiet(&self) -> bool {
         let primary = self.primary.and_then(|primary| self.peer(primary));
-        self.quiet && self.office == Office::Follower && primary.is_some_and(|primary| primary.is_alive)
+        let trusted = has(Bug::SilenceTrusted) || primary.is_some_and(|primary| self.is_watched(primary));
+        self.quiet && self.office == Office::Follower && trusted
     }
 
     /// Falls silent once everybody has everything and is known to live.
@@ -47,9 +70,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             && !self.lead.leaving
             && self.orphans.is_empty()
             && self.configuration().outgoing.is_empty();
-        let settled = self.peers.iter().all(|peer| {
-            !peer.is_member()
-                || (peer.is_alive && peer.matched == last && peer.flow == Flow::Stream && peer.orphan.is_none())
+        let settled = self.peers.iter().filter(|peer| peer.is_member()).all(|peer| {
+            self.is_watched(peer) && peer.matched == last && peer.flow == Flow::Stream && !peer.keeps_orphans
         });
         let former = self.peers.iter().any(|peer| peer.is_former);
         let quiet = idle && settled && !former && self.peers.iter().any(|peer| peer.is_member());
@@ -62,8 +84,8 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Everybody has confirmed that it waits for the detector instead of heartbeats.
     pub(super) fn is_silent(&self) -> bool {
-        let confirmed = |peer: &super::Peer<N>| !peer.is_member() || peer.round >= self.lead.quiet_since;
-        self.lead.quiet && self.peers.iter().all(confirmed)
+        let mut members = self.peers.iter().filter(|peer| peer.is_member());
+        self.lead.quiet && members.all(|peer| peer.round >= self.lead.quiet_since && !peer.keeps_orphans)
     }
 
     /// Something happens: heartbeats again.

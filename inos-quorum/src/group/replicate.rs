@@ -268,10 +268,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         &mut self,
         peer: usize,
         epoch: u64,
-        matched: u64,
-        round: u64,
-        mismatch: Option<Mismatch>,
+        message: &Message<'_, N>,
     ) -> Result<(), MessageError> {
+        let Message::AppendReply { matched, round, keeps_orphans, mismatch } = *message else {
+            return Err(MessageError::Malformed);
+        };
         if epoch > self.hard.epoch {
             if self.peers[peer].is_member() {
                 self.adopt(epoch);
@@ -286,6 +287,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         let (now, base) = (self.now, self.log.base().sequence);
         let slot = &mut self.peers[peer];
+        if round >= slot.round {
+            slot.keeps_orphans = keeps_orphans;
+        }
         slot.round_echoed(round, now);
         let news = slot.holds(matched);
         let parcel = matches!(slot.flow, Flow::Parcel(_));

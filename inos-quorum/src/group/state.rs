@@ -185,7 +185,8 @@ impl<N: Id, M: Machine> State<N, M> {
     /// Judges a write that was dropped elsewhere: only one that is new and concurrent reaches the machine.
     fn adopt(&mut self, lsn: Lsn, dot: Dot<N>, origin: Lsn, change: &Change<'_>) -> Option<Resolution<M::Output>> {
         let contained = self.sessions.done(change.op).is_some() || self.dots.contains(dot);
-        let older = self.known.covers(dot) || self.retired.contains(&dot.actor);
+        let known = self.known.covers(dot) && !has(Bug::ContextIgnored);
+        let older = known || self.retired.contains(&dot.actor);
         let forgotten = self.sessions.greater(change.op) >= WINDOW;
         self.see(dot, change)?;
         if contained {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const MAGIC: [u8; 2] = *b"IQ";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const PRE_VOTE: u8 = 1;
 const PRE_VOTE_REPLY: u8 = 2;
 const VOTE: u8 = 3;
@@ -103,6 +103,8 @@ pub(crate) enum Message<'a, N> {
     AppendReply {
         matched: u64,
         round: u64,
+        /// It has orphans to hand over: the primary must not fall silent.
+        keeps_orphans: bool,
         mismatch: Option<Mismatch>,
     },
     Part {
@@ -266,9 +268,10 @@ impl<'a, N: Id> Message<'a, N> {
                 out.put_u32(*count);
                 out.put(entries);
             }
-            Self::AppendReply { matched, round, mismatch } => {
+            Self::AppendReply { matched, round, keeps_orphans, mismatch } => {
                 out.put_u64(*matched);
                 out.put_u64(*round);
+                out.push(u8::from(*keeps_orphans));
                 match mismatch {
                     None => out.push(0),
                     Some(Mismatch::Prev { prev, hint }) => {
@@ -325,13 +328,14 @@ impl<'a, N: Id> Message<'a, N> {
             }
             APPEND_REPLY => {
                 let (matched, round) = (from.u64()?, from.u64()?);
+                let keeps_orphans = read_flag(&mut from)?;
                 let mismatch = match from.u8()? {
                     0 => None,
                     1 => Some(Mismatch::Prev { prev: from.u64()?, hint: from.lsn()? }),
                     2 => Some(Mismatch::Blank),
                     _ => return None,
                 };
-                Self::AppendReply { matched, round, mismatch }
+                Self::AppendReply { matched, round, keeps_orphans, mismatch }
             }
             PART => {
                 let (what, id) = (read_what(&mut from)?, from.lsn()?);

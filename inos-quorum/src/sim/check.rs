@@ -6,7 +6,7 @@ use super::{
     DriftingClock, Violation,
     machine::{Applied, KEYS, Lists, Tail},
 };
-use crate::{Actor, Configuration, Group, Lsn, Mode, OpId, Read, Role, majority};
+use crate::{Actor, Configuration, Group, Lsn, Mode, NodeClass, OpId, Read, Role, majority};
 
 /// What is remembered of a seat, running or not.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ struct Watched {
     mirror: Vec<u64>,
     /// The last entry that it holds as its storage demands.
     held: Lsn,
+    /// By epoch: the last entry that it ever held.
+    once_held: BTreeMap<u64, u64>,
     last: Lsn,
     epoch: u64,
     voted: Option<Actor<u64>>,
@@ -47,6 +49,7 @@ struct Known {
     hash: u64,
     before: u64,
     write: Option<OpId>,
+    is_orphan: bool,
 }
 
 /// A value of the one history, and its list after it.
@@ -126,6 +129,21 @@ impl Checker {
         Some((place.applied.lsn, place.tail))
     }
 
+    /// Whether the entry brought in a write that had been dropped before.
+    pub(super) fn is_orphan(&self, lsn: Lsn) -> bool {
+        self.entries.get(&lsn).is_some_and(|known| known.is_orphan)
+    }
+
+    /// Whether a member of the class, other than the primary, has ever held the entry of the primary's epoch.
+    pub(super) fn was_held(&self, primary: Actor<u64>, by: &Configuration<u64>, class: NodeClass, lsn: Lsn) -> bool {
+        let mut all = self.seats.iter().flatten().chain(&self.past);
+        all.any(|watched| {
+            watched.seat != primary
+                && by.class(watched.seat) == Some(class)
+                && watched.once_held.get(&lsn.epoch).is_some_and(|&once| once >= lsn.sequence)
+        })
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = Applied> {
         self.history.iter().map(|place| place.applied)
     }
@@ -171,6 +189,7 @@ impl Checker {
             life,
             mirror: Vec::new(),
             held: Lsn::default(),
+            once_held: BTreeMap::new(),
             last: Lsn::default(),
             epoch: inspect.epoch,
             voted: inspect.voted_for,
@@ -202,6 +221,7 @@ impl Checker {
                 }
                 watched.mirror = before.mirror;
                 watched.held = before.held;
+                watched.once_held = before.once_held;
                 // What was never durable is lost, not dropped.
                 let kept = agreement(&watched.mirror, group);
                 watched.mirror.truncate(kept);
@@ -274,7 +294,12 @@ impl Checker {
     /// Log matching: an entry has one content and one predecessor, in whichever log it stands.
     fn log<const MERGES: bool>(&mut self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
         let (inspect, last) = (group.inspect(), group.last());
-        watched.held = inspect.held;
+        if watched.held != inspect.held {
+            watched.held = inspect.held;
+            let Lsn { epoch, sequence } = inspect.held;
+            let once = watched.once_held.entry(epoch).or_insert(0);
+            *once = sequence.max(*once);
+        }
         if last == watched.last {
             return Ok(());
         }
@@ -302,7 +327,8 @@ impl Checker {
                 return Err(Violation::new("logs have no gaps", detail));
             };
             let lsn = Lsn { epoch, sequence };
-            let here = Known { hash, before, write: inspect.write_at(sequence) };
+            let here =
+                Known { hash, before, write: inspect.write_at(sequence), is_orphan: inspect.is_orphan_at(sequence) };
             let known = *self.entries.entry(lsn).or_insert(here);
             if known != here || before > epoch {
                 let detail = format!("{lsn:?} {here:?} at {:?}, elsewhere {known:?}", watched.seat);
@@ -429,6 +455,10 @@ impl Checker {
             return Ok(());
         }
         let epoch = group.epoch();
+        if group.inspect().changes > 1 && watched.configuration.number < group.configuration().number {
+            let detail = format!("{:?} begins {:?}", watched.seat, group.configuration());
+            return Err(Violation::new("a change waits for the one before", detail));
+        }
         if watched.primary_in != Some(epoch) {
             watched.primary_in = Some(epoch);
             let claim = (watched.seat, watched.life);

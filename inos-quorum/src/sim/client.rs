@@ -9,7 +9,7 @@ use super::{
     trace::Entry,
     world::{Happening, World},
 };
-use crate::{Group, OpId, Read, ReadError, Role, Session};
+use crate::{Group, Lsn, OpId, Read, ReadError, Role, Session, VectorClock};
 
 #[derive(Clone, Debug)]
 struct Client {
@@ -31,7 +31,24 @@ struct Pending {
 struct Seen {
     session: Session<u64>,
     len: usize,
-    last: Option<Applied>,
+    /// The last few values, oldest first.
+    latest: Vec<Applied>,
+}
+
+/// Values of the end of a session that are remembered.
+const LATEST: usize = 8;
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { session: Session { clock: VectorClock::new(), lsn: Lsn::default() }, len: 0, latest: Vec::new() }
+    }
+}
+
+impl Seen {
+    fn of<const MERGES: bool>(group: &Group<u64, Lists<MERGES>>, applied: &[Applied]) -> Self {
+        let latest = applied[applied.len().saturating_sub(LATEST)..].to_vec();
+        Self { session: group.session(), len: applied.len(), latest }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +75,9 @@ impl<const MERGES: bool> World<MERGES> {
         let mean_us = 1_000_000 * self.plan.clients as u64 / self.plan.writes_per_second.max(1);
         let pause_us = self.rng.below(2 * mean_us);
         self.at(pause_us.max(1_000), Happening::Client { client });
+        if self.now_us < self.lull_until_us {
+            return;
+        }
         let pending = &mut self.clients.clients[client].pending;
         // What was tried often enough nobody will ever know.
         pending.retain(|pending| pending.tries < MAX_TRIES);
@@ -75,9 +95,14 @@ impl<const MERGES: bool> World<MERGES> {
         };
         let node = self.target(client);
         // Who has it and has not ended it is seldom asked again.
-        if !self.oracle.is_open(node, id) || self.rng.chance(100) {
-            let _ = self.write(node, id);
+        if self.oracle.is_open(node, id) && !self.rng.chance(100) {
+            return;
         }
+        let seen = match &self.clients.clients[client].session {
+            Some(seen) if self.rng.chance(self.plan.context_per_thousand) => seen.clone(),
+            _ => Seen::default(),
+        };
+        let _ = self.write_after(node, id, &seen);
     }
 
     /// Whom the client asks: mostly the primary, sometimes another one who believes to be it, sometimes anybody.
@@ -98,18 +123,24 @@ impl<const MERGES: bool> World<MERGES> {
 
     /// Offers a write to a member; true when it was taken.
     pub(super) fn write(&mut self, node: usize, id: OpId) -> bool {
+        self.write_after(node, id, &Seen::default())
+    }
+
+    /// A write of somebody who has seen something elsewhere.
+    fn write_after(&mut self, node: usize, id: OpId, seen: &Seen) -> bool {
         if !self.is_up(node) {
             return false;
         }
         let Some((key, ballast)) = self.oracle.op(id).map(|op| (op.key, op.ballast)) else { return false };
         let (local, now_us) = (self.local(node), self.now_us);
         let Some(group) = &mut self.nodes[node].group else { return false };
-        let outcome = group.write(local, id, Append { value: value(id), key, ballast });
+        let delta = Append { value: value(id), key, ballast };
+        let outcome = group.write_after(local, id, delta, &seen.session.clock);
         self.trace.note_shown(now_us, node, Entry::Write, &(id, &outcome));
         let taken = outcome.is_ok();
         if let Ok(lsn) = outcome {
             let made_us = u64::try_from(local.as_micros()).unwrap_or(u64::MAX);
-            let checked = self.oracle.took(node, id, lsn, made_us);
+            let checked = self.oracle.took(node, id, lsn, made_us, &seen.latest);
             self.check(checked);
         } else if let Some(primary) = self.nodes[node].group.as_ref().and_then(Group::primary)
             && let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index))
@@ -149,7 +180,7 @@ impl<const MERGES: bool> World<MERGES> {
         if !state.applied().iter().rev().any(|applied| applied.value == own) {
             return self.violated(Violation::new("members show what they acknowledge", format!("{id:?} at {node}")));
         }
-        let seen = Seen { session: group.session(), len: state.applied().len(), last: state.applied().last().copied() };
+        let seen = Seen::of(group, state.applied());
         if let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index)) {
             client.session = Some(seen);
         }
@@ -162,12 +193,22 @@ impl<const MERGES: bool> World<MERGES> {
         }
         let pause_us = self.rng.below(2_000_000 / self.plan.reads_per_second.max(1));
         self.at(pause_us.max(1), Happening::Reader);
+        if self.now_us < self.lull_until_us {
+            return;
+        }
         if self.rng.chance(500) {
             let client = self.rng.index(self.clients.clients.len());
             let node = self.rng.index(self.nodes.len());
             return self.read_session(client, node);
         }
-        // All who believe to be primary are asked: one of them may be wrong.
+        self.read_believers();
+    }
+
+    /// One of them may be wrong.
+    pub(super) fn read_believers(&mut self) {
+        if self.healed {
+            return;
+        }
         for node in 0..self.nodes.len() {
             if self.nodes[node].group.as_ref().is_some_and(|group| group.role() == Role::Primary) {
                 let key = u8::try_from(self.rng.below(KEYS.into())).unwrap_or(0);
@@ -206,18 +247,14 @@ impl<const MERGES: bool> World<MERGES> {
             Ok((state, _)) => {
                 let applied = state.applied();
                 let sees = seen.as_ref().is_none_or(|seen| {
-                    seen.len.checked_sub(1).is_none_or(|last| applied.get(last) == seen.last.as_ref())
+                    seen.len.checked_sub(1).is_none_or(|last| applied.get(last) == seen.latest.last())
                 });
                 if !sees {
                     let detail = format!("client {client} at {node}: {seen:?}, now {} values", applied.len());
                     return self.violated(Violation::new("sessions read what they have seen", detail));
                 }
                 // The token is of what a local read shows, which is at least as much.
-                group.read(Read::Local).ok().map(|(state, _)| Seen {
-                    session: group.session(),
-                    len: state.applied().len(),
-                    last: state.applied().last().copied(),
-                })
+                group.read(Read::Local).ok().map(|(state, _)| Seen::of(group, state.applied()))
             }
             Err(ReadError::SessionBroken { lsn }) => {
                 self.oracle.session_broke(lsn);

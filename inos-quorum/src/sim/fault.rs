@@ -82,6 +82,10 @@ impl<const MERGES: bool> World<MERGES> {
                 self.pause(victim, span_us);
             }
             Fault::Operator => self.operate(),
+            Fault::Lull => {
+                let span_us = self.rng.between(1_000_000, 6_000_000);
+                self.lull_until_us = self.now_us + span_us;
+            }
         }
     }
 

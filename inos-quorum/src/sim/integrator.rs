@@ -26,14 +26,17 @@ impl<const MERGES: bool> World<MERGES> {
             .filter(|&node| self.is_up(node))
             .filter_map(|node| self.seat(node as u64))
             .find(|seat| !is_member(*seat));
-        let learners = configuration.learners.len();
+        let learners = configuration.learners.iter().filter(|(_, class)| *class == NodeClass::Voter).count();
         let dead = configuration.voters.iter().copied().find(|&seat| self.is_replaced(seat));
         if let Some(seat) = gone {
             self.command(primary, "remove", |group, now| group.remove(now, seat).map(|_| ()));
         } else if let Some(seat) = joiner {
-            if learners < 2 {
-                self.command(primary, "add", |group, now| group.add_learner(now, seat, NodeClass::Voter).map(|_| ()));
+            let class = if self.is_ephemeral(seat.node) { NodeClass::Ephemeral } else { NodeClass::Voter };
+            if learners < 2 || class == NodeClass::Ephemeral {
+                self.command(primary, "add", |group, now| group.add_learner(now, seat, class).map(|_| ()));
             }
+        } else if let Some(node) = (0..self.nodes.len()).find(|&node| self.is_unused_ephemeral(node)) {
+            self.start(node);
         } else if missing > 0 || learners == 0 && self.rng.chance(100) {
             let started = self.start_spare();
             if let Some(seat) = dead.filter(|_| !started && learners == 0) {
@@ -43,9 +46,18 @@ impl<const MERGES: bool> World<MERGES> {
         }
     }
 
+    fn is_ephemeral(&self, node: u64) -> bool {
+        node >= (self.plan.founders + self.plan.spares) as u64
+    }
+
+    fn is_unused_ephemeral(&self, node: usize) -> bool {
+        self.is_ephemeral(node as u64) && self.nodes[node].life == 0
+    }
+
     /// Whether there was one.
     fn start_spare(&mut self) -> bool {
-        let spare = (self.plan.founders..self.nodes.len()).find(|&node| self.nodes[node].life == 0);
+        let mut spares = self.plan.founders..self.plan.founders + self.plan.spares;
+        let spare = spares.find(|&node| self.nodes[node].life == 0);
         if let Some(spare) = spare {
             self.start(spare);
         }
@@ -69,7 +81,8 @@ impl<const MERGES: bool> World<MERGES> {
         let Some(group) = self.nodes[primary].group.as_ref() else { return };
         let configuration = group.configuration().clone();
         let voter = self.rng.pick(&configuration.voters);
-        let learner = configuration.learners.first().map(|(seat, _)| *seat);
+        let learner =
+            configuration.learners.iter().find(|(_, class)| *class == NodeClass::Voter).map(|(seat, _)| *seat);
         // Whoever shows out the living while others are dead may end the group.
         let all_live = !configuration.voters.iter().any(|&seat| self.is_replaced(seat));
         match self.rng.below(6) {

@@ -6,7 +6,7 @@ use super::{
     Violation,
     check::Checker,
     linear::{self, Operation, Verdict},
-    machine::{KEYS, List, Lists, Tail},
+    machine::{Applied, KEYS, List, Lists, Tail},
 };
 use crate::{Event, Group, LossReport, Lsn, OpId, Read, ReadId, ReceiptState, Resolution, Stage};
 
@@ -26,6 +26,8 @@ pub(super) struct Op {
     /// A member said that it was not merged, or how it was.
     accounted: bool,
     takes: u32,
+    /// The last values that its writer had seen and handed on at the first take.
+    seen: Vec<u64>,
 }
 
 /// A write that a member has taken and not yet ended.
@@ -147,6 +149,7 @@ impl Oracle {
             refused: false,
             accounted: false,
             takes: 0,
+            seen: Vec::new(),
         });
         OpId { client: client as u128, serial: ops.len() as u64 }
     }
@@ -165,8 +168,19 @@ impl Oracle {
     }
 
     /// A member took the write.
-    pub(super) fn took(&mut self, node: usize, id: OpId, lsn: Lsn, made_us: u64) -> Result<(), Violation> {
-        self.op_mut(id)?.takes += 1;
+    pub(super) fn took(
+        &mut self,
+        node: usize,
+        id: OpId,
+        lsn: Lsn,
+        made_us: u64,
+        seen: &[Applied],
+    ) -> Result<(), Violation> {
+        let op = self.op_mut(id)?;
+        if op.takes == 0 {
+            op.seen.extend(seen.iter().map(|applied| applied.value));
+        }
+        op.takes += 1;
         let taken = self.taken.entry((node, id)).or_default();
         if taken.lsn != lsn {
             (taken.lsn, taken.made_us) = (lsn, made_us);
@@ -276,13 +290,16 @@ impl Oracle {
                 self.unknown += 1;
                 Ok(Told::Unknown(id))
             }
-            Stage::Fast { .. } => {
+            Stage::Fast { by } => {
                 taken.fast = Some(lsn);
                 self.fast += 1;
                 if checker.is_safe_mode() {
                     return Err(Violation::new("only Fast acknowledges early", described()));
                 }
                 self.exposure(node, lsn, made_us, group)?;
+                if !checker.was_held(group.seat(), group.configuration(), by, lsn) {
+                    return Err(Violation::new("a receipt says who holds the write", described()));
+                }
                 let returned = self.tick();
                 self.fast_by.entry(node).or_default().push(lsn);
                 let op = self.op_mut(id)?;
@@ -392,6 +409,7 @@ impl Oracle {
         for (client, ops) in self.ops.iter().enumerate() {
             for (index, op) in ops.iter().enumerate() {
                 let id = OpId { client: client as u128, serial: index as u64 + 1 };
+                self.superseded(checker, id, op)?;
                 let found = checker.find_value(value(id));
                 if op.committed.is_some() && found.map(|(lsn, _)| lsn) != op.committed {
                     return Err(Violation::new("no committed write is lost", format!("{id:?} {op:?} {found:?}")));
@@ -431,6 +449,21 @@ impl Oracle {
             }
         }
         if checker.is_safe_mode() { self.linearizable(checker) } else { Ok(()) }
+    }
+
+    /// What a writer had seen is not merged after its write.
+    fn superseded(&self, checker: &Checker, id: OpId, op: &Op) -> Result<(), Violation> {
+        let Some((place, _)) = checker.find_value(value(id)).filter(|_| op.takes == 1) else { return Ok(()) };
+        // A repeat is another event, which the context need not cover.
+        let once = |seen: u64| self.op(writer(seen)).is_some_and(|op| op.takes == 1);
+        for &seen in op.seen.iter().filter(|&&seen| once(seen)) {
+            let merged = checker.find_value(seen).map(|(lsn, _)| lsn).filter(|&lsn| checker.is_orphan(lsn));
+            if let Some(lsn) = merged.filter(|lsn| lsn.sequence > place.sequence) {
+                let detail = format!("{:?} merged at {lsn:?}, {id:?} at {place:?}", writer(seen));
+                return Err(Violation::new("what a write supersedes is not merged after it", detail));
+            }
+        }
+        Ok(())
     }
 
     /// Whoever acknowledged what was lost reported it, and nothing that a member dropped is left without an end.

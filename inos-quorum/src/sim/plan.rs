@@ -56,9 +56,11 @@ pub(super) enum Fault {
     LongPause,
     /// An operator moves the primary, replaces a member, forgets a client.
     Operator,
+    /// Nobody wants anything for a while.
+    Lull,
 }
 
-pub(super) const FAULTS: [Fault; 9] = [
+pub(super) const FAULTS: [Fault; 10] = [
     Fault::Crash,
     Fault::Amnesia,
     Fault::Blackout,
@@ -68,6 +70,7 @@ pub(super) const FAULTS: [Fault; 9] = [
     Fault::Pause,
     Fault::LongPause,
     Fault::Operator,
+    Fault::Lull,
 ];
 
 #[derive(Clone, Debug)]
@@ -76,6 +79,12 @@ pub(super) struct Plan {
     pub(super) founders: usize,
     /// Nodes that wait to be recruited.
     pub(super) spares: usize,
+    /// Nodes after the spares that become ephemeral members.
+    pub(super) ephemerals: usize,
+    /// Whether nodes have failure detectors.
+    pub(super) detectors: bool,
+    /// How often a writer hands on what its session has read, of a thousand.
+    pub(super) context_per_thousand: u64,
     pub(super) weather: Weather,
     pub(super) sync_us: (u64, u64),
     /// Mean time between faults.
@@ -104,6 +113,9 @@ impl Plan {
             config: Config::new(GroupId(0x1905), mode),
             founders: 5,
             spares: 0,
+            ephemerals: 0,
+            detectors: false,
+            context_per_thousand: 0,
             weather: Weather::CALM,
             sync_us: (100, 500),
             fault_every_us: 0,
@@ -130,6 +142,9 @@ impl Plan {
         let mut plan = Self::calm(mode);
         plan.founders = founders;
         plan.spares = rng.pick(&[0, 0, 1, 2]);
+        plan.ephemerals = rng.pick(&[0, 0, 1]);
+        plan.detectors = rng.chance(300);
+        plan.context_per_thousand = rng.pick(&[0, 500]);
         plan.faulty_us = 60_000_000;
         plan.draw_weather(rng);
         plan.draw_config(rng);
@@ -138,6 +153,10 @@ impl Plan {
             *weight = if rng.chance(600) { 1 + rng.below(4) } else { 0 };
         }
         plan.weights[Fault::Crash as usize] += 1;
+        if !plan.detectors {
+            // Without them an idle group is a group like any other.
+            plan.weights[Fault::Lull as usize] = 0;
+        }
         // A pause of ten seconds is most of a life: rare in all runs.
         plan.weights[Fault::LongPause as usize] = plan.weights[Fault::LongPause as usize].min(1);
         plan.regicide_per_thousand = rng.pick(&[0, 300, 800]);

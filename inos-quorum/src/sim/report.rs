@@ -5,7 +5,7 @@ use alloc::string::String;
 use thiserror::Error;
 
 use super::Choice;
-use crate::{Counters, Event};
+use crate::{Counters, Event, NodeClass, Resolution, Stage};
 
 /// A law that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,12 +46,18 @@ pub struct Coverage {
     pub lost_persist: bool,
     /// A `Fast` receipt was withheld because too much was at risk.
     pub exposure_limit: bool,
+    /// A group had nothing to do and fell silent.
+    pub silent_group: bool,
+    /// The copy of an ephemeral member made a receipt `Fast`.
+    pub ephemeral_receipt: bool,
+    /// A write that had been dropped was superseded by one whose writer had read it.
+    pub superseded_orphan: bool,
 }
 
 impl Coverage {
     /// Each counter with its name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, bool); 8] {
+    pub const fn named(&self) -> [(&'static str, bool); 11] {
         [
             ("contested election", self.contested_election),
             ("refused pre-vote", self.refused_pre_vote),
@@ -61,17 +67,24 @@ impl Coverage {
             ("amnesia", self.amnesia),
             ("lost persist", self.lost_persist),
             ("exposure limit", self.exposure_limit),
+            ("silent group", self.silent_group),
+            ("ephemeral receipt", self.ephemeral_receipt),
+            ("superseded orphan", self.superseded_orphan),
         ]
     }
 
-    /// Whether runs of this mode can come across the counter of this name: only `Fast` has an exposure.
+    /// Whether runs of this mode can come across the counter of this name: only `Fast` acknowledges early, and only there
+    /// do writers see what may be dropped.
     #[must_use]
     pub fn is_possible(choice: Choice, name: &str) -> bool {
-        choice == Choice::Fast || name != "exposure limit"
+        choice == Choice::Fast || !["exposure limit", "ephemeral receipt", "superseded orphan"].contains(&name)
     }
 
     pub(super) const fn event<N, O>(&mut self, event: &Event<N, O>) {
         self.orphan_handover |= matches!(event, Event::Orphaned { .. } | Event::Discarded { .. });
+        self.superseded_orphan |= matches!(event, Event::Orphaned { resolution: Resolution::Older, .. });
+        self.ephemeral_receipt |=
+            matches!(event, Event::Receipt { stage: Stage::Fast { by: NodeClass::Ephemeral }, .. });
     }
 
     pub(super) const fn counters(&mut self, counters: &Counters) {

@@ -8,7 +8,7 @@ use super::{
     plan::Plan,
     world::{Happening, Memory, World},
 };
-use crate::{Mode, Storage};
+use crate::{Group, Mode, Storage};
 
 /// How long a healed group may take until all its members agree.
 const RECOVERY_US: u64 = 60_000_000;
@@ -109,10 +109,44 @@ fn recover<const MERGES: bool>(world: &mut World<MERGES>) {
         let detail = world.describe();
         return world.violated(Violation::new("a healed group recovers", detail));
     }
+    if world.plan.detectors {
+        bereave(world);
+    }
     world.finish();
 }
 
+/// A group that has fallen silent loses its primary for a while: the detectors notice, and the others elect another one.
+fn bereave<const MERGES: bool>(world: &mut World<MERGES>) {
+    world.run_until(10_000_000, |world| world.is_silent());
+    let Some(primary) = world.primary().filter(|_| world.is_silent()) else { return };
+    let Some(group) = world.nodes[primary].group.as_ref() else { return };
+    let (epoch, voters) = (group.epoch(), group.configuration().voters.len());
+    if world.plan.config.mode.elect_quorum(voters) == voters {
+        return;
+    }
+    world.pause(primary, 20_000_000);
+    if !world.run_until(20_000_000, |world| world.primary_epoch().is_some_and(|newest| newest > epoch)) {
+        let detail = world.describe();
+        return world.violated(Violation::new("a silent group replaces its primary", detail));
+    }
+    world.run_for(20_000_000 + SETTLING_US);
+    if !world.run_until(10_000_000, World::has_converged) {
+        let detail = world.describe();
+        world.violated(Violation::new("a healed group recovers", detail));
+    }
+}
+
 impl<const MERGES: bool> World<MERGES> {
+    fn primary_epoch(&self) -> Option<u64> {
+        self.nodes[self.primary()?].group.as_ref().map(Group::epoch)
+    }
+
+    /// Whether the primary waits for nothing.
+    fn is_silent(&self) -> bool {
+        let primary = self.primary().and_then(|primary| self.nodes[primary].group.as_ref());
+        primary.is_some_and(|group| group.poll_timeout().is_none())
+    }
+
     fn describe(&self) -> String {
         let mut text = String::new();
         for (index, node) in self.nodes.iter().enumerate() {

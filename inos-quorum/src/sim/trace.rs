@@ -31,6 +31,7 @@ pub(super) enum Entry {
     Crash,
     Start,
     Weather,
+    Peer,
 }
 
 impl Trace {

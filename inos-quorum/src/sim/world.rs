@@ -16,9 +16,10 @@ use super::{
     oracle::Oracle,
     plan::Plan,
     trace::{Entry, Trace},
+    watch::Watch,
 };
 use crate::{
-    Actor, Boot, Committed, Event, Group, MessageError, Mode, PersistToken, Role, Storage,
+    Actor, Boot, Committed, Event, Group, MessageError, Mode, NodeClass, PersistToken, Role, Storage,
     bugs::{Bug, has},
 };
 
@@ -36,6 +37,12 @@ pub(super) enum Happening {
         token: PersistToken,
         record: u64,
     },
+    /// A heartbeat of a detector.
+    Beat {
+        from: usize,
+        to: usize,
+        frame: Vec<u8>,
+    },
     /// The node runs on after a pause.
     Resume {
         node: usize,
@@ -52,6 +59,8 @@ pub(super) enum Happening {
         client: usize,
     },
     Reader,
+    /// All who believe to be primary are read from.
+    Believers,
     /// The integrator looks after its group.
     Integrator,
 }
@@ -70,6 +79,7 @@ pub(super) struct Node<const MERGES: bool> {
     kept: Promise,
     last_sync_us: u64,
     timer_us: u64,
+    pub(super) watch: Option<Watch>,
     /// What the operating system keeps for a node that does not run.
     backlog: VecDeque<(usize, Vec<u8>)>,
     /// A founder that has never had a durable record may be founded again: it has promised nothing.
@@ -97,6 +107,8 @@ pub(super) struct World<const MERGES: bool> {
     pub(super) trace: Trace,
     /// Nothing goes wrong any more.
     pub(super) healed: bool,
+    /// Until then nobody writes or reads.
+    pub(super) lull_until_us: u64,
     newest_primary: u64,
     pub(super) steps: u64,
     candidates: BTreeSet<(u64, usize)>,
@@ -111,7 +123,7 @@ const START_US: u64 = 5_000_000;
 
 impl<const MERGES: bool> World<MERGES> {
     pub(super) fn new(seed: u64, plan: Plan, rng: Rng) -> Self {
-        let count = plan.founders + plan.spares;
+        let count = plan.founders + plan.spares + plan.ephemerals;
         let mut world = Self {
             seed,
             now_us: START_US,
@@ -124,6 +136,7 @@ impl<const MERGES: bool> World<MERGES> {
             coverage: Coverage::default(),
             trace: Trace::default(),
             healed: false,
+            lull_until_us: 0,
             newest_primary: 0,
             steps: 0,
             candidates: BTreeSet::new(),
@@ -145,6 +158,7 @@ impl<const MERGES: bool> World<MERGES> {
                 kept: Promise::default(),
                 last_sync_us: 0,
                 timer_us: u64::MAX,
+                watch: None,
                 backlog: VecDeque::new(),
                 founder: node < world.plan.founders,
             });
@@ -207,8 +221,9 @@ impl<const MERGES: bool> World<MERGES> {
     fn step_before(&mut self, end_us: u64) -> bool {
         let mut timer = (u64::MAX, 0);
         for (index, node) in self.nodes.iter().enumerate() {
-            if node.timer_us < timer.0 {
-                timer = (node.timer_us, index);
+            let due_us = node.watch.as_ref().map_or(node.timer_us, |watch| node.timer_us.min(watch.timer_us));
+            if due_us < timer.0 {
+                timer = (due_us, index);
             }
         }
         let queued_us = self.queue.next_us().unwrap_or(u64::MAX);
@@ -224,7 +239,12 @@ impl<const MERGES: bool> World<MERGES> {
             }
         } else {
             self.now_us = self.now_us.max(timer.0);
-            self.timeout(timer.1);
+            let node = &self.nodes[timer.1];
+            if node.timer_us <= timer.0 {
+                self.timeout(timer.1);
+            } else {
+                self.watch_timeout(timer.1);
+            }
         }
         true
     }
@@ -257,12 +277,14 @@ impl<const MERGES: bool> World<MERGES> {
                 }
             }
             Happening::Synced { node, life, token, record } => self.synced(node, life, token, record),
+            Happening::Beat { from, to, frame } => self.beat(from, to, &frame),
             Happening::Resume { node } => self.resume(node),
             Happening::Crash { node } => self.crash_for_a_while(node),
             Happening::Restart { node } => self.start(node),
             Happening::Fault => self.fault(),
             Happening::Client { client } => self.client(client),
             Happening::Reader => self.reader(),
+            Happening::Believers => self.read_believers(),
             Happening::Integrator => self.integrator(),
         }
     }
@@ -342,6 +364,9 @@ impl<const MERGES: bool> World<MERGES> {
         self.set_timer(node);
         while let Some((from, frame)) = self.nodes[node].backlog.pop_front() {
             self.deliver(from, node, frame);
+        }
+        if self.nodes[node].watch.is_some() {
+            self.watch_timeout(node);
         }
     }
 
@@ -439,8 +464,12 @@ impl<const MERGES: bool> World<MERGES> {
                     self.coverage.contested_election |= rivals > 1;
                 }
             }
+            Role::Primary if group.poll_timeout().is_none() => self.coverage.silent_group = true,
             Role::Primary if self.newest_primary < group.epoch() => {
                 self.newest_primary = group.epoch();
+                if self.rng.chance(500) {
+                    self.at(1, Happening::Believers);
+                }
                 self.strike_the_new_primary(node);
             }
             _ => {}
@@ -454,6 +483,7 @@ impl<const MERGES: bool> World<MERGES> {
             return;
         }
         (target.timer_us, target.paused_until_us) = (u64::MAX, 0);
+        target.watch = None;
         target.backlog.clear();
         let lost = target.disk.crash(&mut self.rng);
         self.coverage.lost_persist |= lost > 0;
@@ -508,6 +538,7 @@ impl<const MERGES: bool> World<MERGES> {
                 target.group = Some(group);
                 target.timer_us = self.now_us;
                 self.check(checked);
+                self.begin_watch(node, me);
             }
             Err(error) => self.violated(Violation::new("members start", format!("{node}: {error}"))),
         }
@@ -529,7 +560,8 @@ impl<const MERGES: bool> World<MERGES> {
         let Some(seat) = self.nodes[node].group.as_ref().map(Group::seat) else { return false };
         self.checker.live_configurations().all(|all| {
             // A learner may be about to become a voter: nobody can tell yet that it has died.
-            let learners = || all.learners.iter().map(|(learner, _)| learner);
+            let voters_to_be = all.learners.iter().filter(|(_, class)| *class == NodeClass::Voter);
+            let learners = || voters_to_be.clone().map(|(learner, _)| learner);
             [&all.voters, &all.outgoing].into_iter().filter(|voters| !voters.is_empty()).all(|voters| {
                 let seats = || voters.iter().chain(learners());
                 let gone = seats().filter(|&&other| other == seat || self.checker.is_destroyed(other)).count();
