@@ -200,10 +200,10 @@ pub struct Group<N, M: Machine> {
     /// The state that is being sent to stragglers.
     snapshot: Option<(Lsn, Vec<u8>)>,
     lead: Lead<N>,
-    /// Where its history leaves that of the older generation, as its heir.
-    heirs_from: Lsn,
-    /// Superseded: what the heir lacks has been put aside.
+    /// Superseded: what the present generation lacks has been put aside.
     parted: bool,
+    /// The number of the committed configuration that took this member out of the group.
+    removed: Option<u64>,
     /// Taken out of the group: copies of its uncommitted writes up to here were handed over.
     copies_of: Lsn,
 
@@ -315,8 +315,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             incoming: None,
             snapshot: None,
             lead: Lead::new(),
-            heirs_from: Lsn::default(),
             parted: false,
+            removed: None,
             copies_of: Lsn::default(),
             pending: VecDeque::new(),
             write_deadlines: VecDeque::new(),
@@ -380,7 +380,8 @@ impl<N: Id, M: Machine> Group<N, M> {
     fn seat_peers(&mut self) {
         let configuration = self.configuration().clone();
         let own = self.envelope.seat;
-        for seat in configuration.seats() {
+        // Who was a member is still heard, after a recovery as well.
+        for seat in configuration.seats().into_iter().chain(self.state.former()) {
             if seat != own && !self.peers.iter().any(|peer| peer.seat == seat) {
                 let mut peer = Peer::new(seat, Standing::Contact);
                 peer.lead(self.log.last().sequence + 1, self.now);
@@ -398,16 +399,23 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// The place of a node that is no member; the one heard longest ago gives way.
+    /// The place of a node that is no member.
     fn seat_contact(&mut self, seat: Actor<N>) -> usize {
-        let contacts = self.peers.iter().filter(|peer| !peer.is_member()).count();
-        if contacts >= MAX_CONTACTS
-            && let Some(oldest) = self.peers.iter().position(|peer| !peer.is_member())
-        {
-            self.peers.remove(oldest);
-        }
         self.peers.push(Peer::new(seat, Standing::Contact));
         self.peers.len() - 1
+    }
+
+    /// Of nodes that are no members, and no former ones that are remembered, those seated first give way. Places in
+    /// `peers` change: only between inputs.
+    fn forget_contacts(&mut self) {
+        let Self { peers, state, .. } = self;
+        let is_loose = |peer: &Peer<N>| !peer.is_member() && !peer.is_heir && !state.is_former(peer.seat);
+        let mut excess = peers.iter().filter(|peer| is_loose(peer)).count().saturating_sub(MAX_CONTACTS);
+        peers.retain(|peer| {
+            let goes = excess > 0 && is_loose(peer);
+            excess -= usize::from(goes);
+            !goes
+        });
     }
 
     /// Lets frames of a node be heard although this member does not know it as one of the group: the integrator's
@@ -438,6 +446,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn receive(&mut self, from: N, frame: &[u8]) -> Result<(), MessageError> {
+        self.forget_contacts();
         let known = self.introduced.contains(&from) || self.peers.iter().any(|peer| peer.seat.node == from);
         if !known {
             return Err(MessageError::NotMember { configuration: self.configuration().number });
@@ -448,7 +457,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         if peer.is_none() && !self.introduced.contains(&from) {
             return Err(MessageError::NotMember { configuration: self.configuration().number });
         }
-        if header.epoch > self.hard.epoch.saturating_add(MAX_EPOCH_JUMP) && header.generation == self.hard.generation {
+        if header.epoch > self.hard.epoch.saturating_add(MAX_EPOCH_JUMP) {
             return Err(MessageError::EpochJump { found: header.epoch, current: self.hard.epoch });
         }
         let restarted = peer.and_then(|peer| self.peers[peer].life).is_some_and(|known| known != header.life);
@@ -479,7 +488,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             Message::PartReply { what, id, have } => self.on_part_reply(peer, what, id, have),
             Message::Orphans { count, orphans } => self.on_orphans(peer, count, orphans)?,
             Message::OrphanAck { dots } => self.orphans.settle(|dot| dots.contains(&dot)),
-            Message::Notice { from } => self.on_notice(peer, from),
+            Message::Notice { partings, configuration, primary } => {
+                self.on_notice(peer, &partings, configuration, primary);
+            }
             Message::Elect => self.on_elect(peer, epoch),
         }
         Ok(())
@@ -503,7 +514,9 @@ impl<N: Id, M: Machine> Group<N, M> {
                 }
                 self.expire_writes();
             }
-            Office::Superseded if self.now >= self.repeat_at => self.repeat_handover(),
+            Office::Superseded | Office::Follower if self.hands_over() && self.now >= self.repeat_at => {
+                self.repeat_handover();
+            }
             _ => {}
         }
         self.expire_doubts();
@@ -589,7 +602,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         } else if let Some((what, id, have)) = peer.owed_part.take() {
             Message::PartReply { what, id, have }
         } else if core::mem::take(&mut peer.owes_notice) {
-            Message::Notice { from: self.heirs_from }
+            Message::Notice {
+                partings: self.state.partings().iter().copied().collect(),
+                configuration: self.state.configuration.number,
+                primary: self.primary,
+            }
         } else if core::mem::take(&mut peer.owes_elect) {
             Message::Elect
         } else if !peer.owed_acks.is_empty() {
@@ -621,6 +638,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             return Some(Duration::ZERO);
         }
         let own = match self.office {
+            Office::Superseded | Office::Follower if self.hands_over() => Some(self.repeat_at),
+            Office::Superseded => None,
             Office::Follower if !self.waits_for_primary() => None,
             Office::Follower => Some(self.election_at),
             Office::PreCandidate if self.has_pre_votes() => Some(self.grace_until.min(self.election_at)),
@@ -632,8 +651,6 @@ impl<N: Id, M: Machine> Group<N, M> {
                     deadlines.find(|&&(_, sequence)| self.is_pending(sequence) && !self.is_acknowledged(sequence));
                 Some(write.map_or(self.repeat_at, |&(deadline, _)| deadline.min(self.repeat_at)))
             }
-            Office::Superseded if self.orphans.is_empty() => None,
-            Office::Superseded => Some(self.repeat_at),
         };
         let doubt = self.doubts.iter().map(|doubt| doubt.until).min();
         match (own, doubt) {
@@ -649,7 +666,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             Office::Superseded => Role::Superseded,
             Office::Primary => Role::Primary,
             Office::PreCandidate | Office::Candidate => Role::Candidate,
-            Office::Follower if self.configuration().is_voter(self.envelope.seat) => Role::Follower,
+            Office::Follower if self.removed.is_none() && self.configuration().is_voter(self.envelope.seat) => {
+                Role::Follower
+            }
             Office::Follower => Role::Learner,
         }
     }
@@ -688,6 +707,14 @@ impl<N: Id, M: Machine> Group<N, M> {
     #[must_use]
     pub const fn committed(&self) -> Lsn {
         self.state.applied
+    }
+
+    /// Writes that fell out of this member's log and that no later primary has dealt with yet. While a
+    /// [superseded](Role::Superseded) or [removed](Event::Removed) member has any, it should go on running: it hands them
+    /// over.
+    #[must_use]
+    pub fn orphans(&self) -> usize {
+        self.orphans.len()
     }
 
     /// What happened in this life.

@@ -27,6 +27,9 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// Whether it is a voter, or was one before a change that is not committed here, or is one to others: they may need
     /// its log to go on (Ongaro 2014, 4.2.2). As primary it completes the change and hands over.
     fn may_stand(&self) -> bool {
+        if self.removed.is_some() {
+            return false;
+        }
         let own = self.envelope.seat;
         let voted = self.state.configuration.is_voter(own) || self.changes.iter().any(|(_, it)| it.is_voter(own));
         voted || self.now < self.called_until
@@ -135,8 +138,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.office == Office::Primary {
             // A member that stands has lost touch; one that was taken out of the group may hold orphans.
             self.wake();
-            self.peers[peer].owes_notice = !self.peers[peer].is_member();
         }
+        self.owe_notice_to_stranger(peer);
         let outranks = (self.config.priority, Reverse(self.envelope.seat)) > (priority, Reverse(candidate))
             && !self.canvass_failed;
         let stands = self.may_stand();

@@ -206,6 +206,13 @@ pub enum Event<N, O> {
         /// Voters that are unreachable: the next caught-up learner takes the place of one.
         replaceable: Vec<Actor<N>>,
     },
+    /// This member was taken out of the group by a configuration that is committed elsewhere. It stands no more, hands
+    /// over what may be missing there, and may be stopped once [`orphans`](crate::Group::orphans) is zero. A primary that
+    /// adds it again ends that.
+    Removed {
+        /// The number of a configuration without it.
+        configuration: u64,
+    },
     /// Two generations of one number were made by force: this member stops, as those of the other do. Told again after
     /// a recovery.
     GenerationConflict {

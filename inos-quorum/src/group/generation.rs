@@ -3,9 +3,10 @@
 use super::{
     Group, Office,
     entry::Body,
+    membership::{MAX_PARTINGS, Parting},
     wire::{Header, Message},
 };
-use crate::{ChangeError, Configuration, Event, Generation, Id, LossReport, Lsn, Machine, MessageError};
+use crate::{Actor, ChangeError, Configuration, Event, Generation, Id, LossReport, Machine, MessageError};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -40,7 +41,6 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.enter_epoch(self.hard.epoch.saturating_add(EPOCHS_APART), Some(own));
         // The generation, the epoch and the configuration become durable in one record or not at all.
         self.disk.checkpoint();
-        self.heirs_from = previous;
         self.take_office();
         let voters = Vec::from([own]);
         let forced = Configuration { number: before.number + 1, voters, outgoing: Vec::new(), learners: Vec::new() };
@@ -82,11 +82,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         if found.number < own.number {
             self.peers[peer].is_former |= self.office == Office::Primary;
-            self.peers[peer].owes_notice = self.office == Office::Primary;
+            self.owe_notice(peer);
             return refused;
         }
         self.hard.generation = found;
         self.hard.conflict = false;
+        self.parted = false;
         self.envelope.generation = found;
         self.disk.hard_changed();
         if self.configuration().number == 0 {
@@ -107,13 +108,31 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.set_office(Office::Superseded, None);
     }
 
-    /// The heir says where its history leaves that of the older generation: what follows here is handed over.
-    pub(super) fn on_notice(&mut self, peer: usize, from: Lsn) {
-        if self.office != Office::Superseded {
-            // Taken out of the group while out of touch: what is not committed here may be missing there. Copies do no
-            // harm, the history knows what it contains.
-            let stands = matches!(self.office, Office::Follower | Office::PreCandidate);
-            if !stands || self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min) {
+    /// Of a later generation: what lies behind the parting is handed over. Of the own one: this member was taken out of
+    /// the group while out of touch.
+    pub(super) fn on_notice(
+        &mut self,
+        peer: usize,
+        partings: &[Parting],
+        configuration: u64,
+        primary: Option<Actor<N>>,
+    ) {
+        if self.office == Office::Superseded {
+            if !self.parted {
+                self.part(partings);
+            }
+        } else {
+            let number = self.configuration().number;
+            if number > 0 && configuration > number && self.removed.is_none() {
+                self.removed = Some(configuration);
+                if self.office != Office::Follower {
+                    self.resign();
+                }
+                self.events.push_back(Event::Removed { configuration });
+            }
+            // What is not committed here may be missing there. Copies do no harm, the history knows what it contains.
+            let heard = self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min);
+            if !matches!(self.office, Office::Follower | Office::PreCandidate) || heard {
                 return;
             }
             let last = self.log.last();
@@ -121,32 +140,83 @@ impl<N: Id, M: Machine> Group<N, M> {
                 self.copies_of = last;
                 self.keep_orphans(self.commit);
             }
-        } else {
-            let (base, last) = (self.log.base().sequence, self.log.last().sequence);
-            let agrees = self.log.epoch_at(from.sequence) == Some(from.epoch);
-            let parting = if agrees { from.sequence } else { base };
-            if from.sequence < base && !self.parted {
-                self.events.push_back(Event::OrphansDropped { count: base - from.sequence });
-            }
-            if parting < last && !self.parted {
-                self.keep_orphans(parting);
-                let keep = parting.max(self.commit);
-                self.log.truncate(keep);
-                self.disk.truncated(keep);
-            }
-            self.parted = true;
         }
-        self.peers[peer].owes_orphans = true;
-        self.peers[peer].is_heir = true;
-        self.repeat_at = self.now + self.config.heartbeat;
+        // Whoever tells need not be primary: then it knows who is.
+        let own = self.envelope.seat;
+        let heir = match primary.filter(|&primary| primary != own) {
+            None => peer,
+            Some(primary) => {
+                self.peers.iter().position(|peer| peer.seat == primary).unwrap_or_else(|| self.seat_contact(primary))
+            }
+        };
+        for (index, peer) in self.peers.iter_mut().enumerate() {
+            peer.is_heir = index == heir;
+        }
+        // The primary answers no orphans with a notice; others do, and are asked again at the pace of heartbeats alone.
+        self.peers[heir].owes_orphans |= primary == Some(self.peers[peer].seat);
+        self.repeat_at = self.repeat_at.min(self.now + self.config.heartbeat);
+    }
+
+    /// Puts aside what the later generation lacks.
+    fn part(&mut self, partings: &[Parting]) {
+        self.parted = true;
+        let (base, last) = (self.log.base().sequence, self.log.last());
+        let lineage = self.lineage();
+        let first = partings.iter().position(|parting| !lineage.contains(&parting.generation));
+        let known =
+            first.filter(|&first| first > 0 || partings.len() < MAX_PARTINGS).map(|first| partings[first].after);
+        let parting = match known {
+            Some(after) if self.log.epoch_at(after.sequence) == Some(after.epoch) => after.sequence,
+            // Written by one primary, and both logs end in its epoch: this one is the beginning of the other.
+            Some(after) if after.epoch == last.epoch && after.sequence > last.sequence => last.sequence,
+            Some(after) if after.sequence < base => {
+                self.events.push_back(Event::OrphansDropped { count: base - after.sequence });
+                base
+            }
+            _ => base,
+        };
+        if parting < last.sequence {
+            self.keep_orphans(parting);
+            let keep = parting.max(self.commit);
+            self.log.truncate(keep);
+            self.disk.truncated(keep);
+        }
+    }
+
+    /// The generations that have entries in this member's history, as far as they are remembered.
+    fn lineage(&self) -> Vec<Generation> {
+        let starts = self.log.base().sequence + 1..=self.log.last().sequence;
+        let in_log = starts.filter_map(|sequence| match self.log.body(sequence) {
+            Some(Body::EpochStart { generation, .. }) => Some(generation),
+            _ => None,
+        });
+        let mut lineage: Vec<Generation> = in_log.collect();
+        lineage.extend(self.state.partings().iter().map(|parting| parting.generation));
+        lineage
+    }
+
+    /// Whether it has writes to hand over to a group that it does not belong to any more.
+    pub(super) fn hands_over(&self) -> bool {
+        (self.office == Office::Superseded || self.removed.is_some()) && !self.orphans.is_empty()
     }
 
     pub(super) fn repeat_handover(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;
-        if !self.orphans.is_empty()
-            && let Some(heir) = self.peers.iter_mut().find(|peer| peer.is_heir)
-        {
+        if let Some(heir) = self.peers.iter_mut().find(|peer| peer.is_heir) {
             heir.owes_orphans = true;
+        }
+    }
+
+    /// Whoever is of an older generation, or was taken out of the group, is told so by any member who knows.
+    fn owe_notice(&mut self, peer: usize) {
+        let present = self.office != Office::Superseded && self.state.generation == self.hard.generation;
+        self.peers[peer].owes_notice |= present && self.state.configuration.number > 0;
+    }
+
+    pub(super) fn owe_notice_to_stranger(&mut self, peer: usize) {
+        let seat = self.peers[peer].seat;
+        if self.configuration().class(seat).is_none() && self.state.configuration.class(seat).is_none() {
+            self.owe_notice(peer);
         }
     }
 

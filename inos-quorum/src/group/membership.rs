@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::MAX_SEQUENCE;
 use crate::{
-    Actor, Id, MAX_LEARNERS, MAX_VOTERS, Mode,
+    Actor, Id, Lsn, MAX_LEARNERS, MAX_VOTERS, Mode,
     bugs::{Bug, has},
     bytes::{Put, Reader},
     majority,
@@ -28,6 +28,44 @@ pub struct Generation {
     pub number: u64,
     /// Tells two generations of one number apart: both were made by force, in ignorance of each other.
     pub nonce: u64,
+}
+
+/// Where a generation's history left that of the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Parting {
+    pub(crate) generation: Generation,
+    /// The last entry of the older one that it kept.
+    pub(crate) after: Lsn,
+}
+
+/// Partings that are remembered.
+pub(crate) const MAX_PARTINGS: usize = 16;
+
+/// A count of four bytes, then each.
+pub(crate) fn put_partings<'a>(out: &mut Vec<u8>, partings: impl IntoIterator<Item = &'a Parting>) {
+    let at = out.len();
+    out.put_count(0);
+    let mut count = 0;
+    for parting in partings {
+        out.put_u64(parting.generation.number);
+        out.put_u64(parting.generation.nonce);
+        out.put_lsn(parting.after);
+        count += 1;
+    }
+    out[at..at + 4].copy_from_slice(&u32::to_le_bytes(count));
+}
+
+pub(crate) fn read_partings(from: &mut Reader<'_>) -> Option<Vec<Parting>> {
+    let count = from.u32().filter(|&count| usize::try_from(count).is_ok_and(|count| count <= MAX_PARTINGS))?;
+    let mut partings: Vec<Parting> = Vec::new();
+    for _ in 0..count {
+        let generation = Generation { number: from.u64()?, nonce: from.u64()? };
+        if partings.last().is_some_and(|before| before.generation.number >= generation.number) {
+            return None;
+        }
+        partings.push(Parting { generation, after: from.lsn()? });
+    }
+    Some(partings)
 }
 
 /// The members of a group. Seats, not lives: a member that recovers its storage keeps its seat.

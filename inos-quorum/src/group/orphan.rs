@@ -112,6 +112,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.peers[peer].is_former = false;
         }
         if self.office != Office::Primary {
+            self.owe_notice_to_stranger(peer);
             return Ok(());
         }
         for payload in payloads {

@@ -32,7 +32,6 @@ impl<N: Id> Orphans<N> {
         Self { kept: VecDeque::new(), bytes: 0, unrecorded: 0 }
     }
 
-    #[cfg(feature = "sim")]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

@@ -177,6 +177,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         if what == What::Orphan {
             if self.office != Office::Primary {
+                self.owe_notice_to_stranger(peer);
                 return Ok(());
             }
         } else {

@@ -249,6 +249,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         self.canvass_failed = false;
         self.stepped_aside = false;
+        self.removed = None;
         self.quiet = false;
         self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
         if self.office != Office::Follower || self.primary != Some(primary) {
@@ -395,6 +396,7 @@ impl<N: Id, M: Machine> Group<N, M> {
                     self.changes.pop_front();
                     let configuration = self.state.configuration.clone();
                     self.events.push_back(Event::Membership { configuration, committed: crate::Committed::Yes });
+                    self.seat_peers();
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{
     MAX_SEQUENCE,
     entry::{Body, Change, Raw},
     log::{Boundary, Log},
-    membership::{Configuration, Generation},
+    membership::{Configuration, Generation, MAX_PARTINGS, Parting, put_partings, read_partings},
     session::{Done, Sessions, WINDOW},
 };
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 
 /// Boundaries of epochs, and retired actors, that are remembered.
 const MEMORY: usize = 1024;
+/// Former members that are remembered.
+pub(crate) const MAX_FORMER: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State<N, M: Machine> {
@@ -35,6 +37,10 @@ pub(crate) struct State<N, M: Machine> {
     pub(crate) generation: Generation,
     /// The last 1,024, in the order of retirement.
     retired: VecDeque<Actor<N>>,
+    /// Seats that were taken out of the group, the last 64.
+    former: VecDeque<Actor<N>>,
+    /// Where later generations began, the last 16.
+    partings: VecDeque<Parting>,
 }
 
 /// What an entry came to.
@@ -68,11 +74,51 @@ impl<N: Id, M: Machine> State<N, M> {
             configuration,
             generation: Generation::default(),
             retired: VecDeque::new(),
+            former: VecDeque::new(),
+            partings: VecDeque::new(),
         }
     }
 
     pub(crate) fn is_retired(&self, actor: Actor<N>) -> bool {
         self.retired.contains(&actor)
+    }
+
+    /// Seats that were taken out of the group, oldest first.
+    pub(crate) fn former(&self) -> impl Iterator<Item = Actor<N>> {
+        self.former.iter().copied()
+    }
+
+    pub(crate) fn is_former(&self, seat: Actor<N>) -> bool {
+        self.former.contains(&seat)
+    }
+
+    /// Where the generations of this history began, ascending.
+    pub(crate) const fn partings(&self) -> &VecDeque<Parting> {
+        &self.partings
+    }
+
+    fn reseat(&mut self, configuration: Configuration<N>) {
+        let before = core::mem::replace(&mut self.configuration, configuration);
+        let configuration = &self.configuration;
+        self.former.retain(|&seat| configuration.class(seat).is_none());
+        for seat in before.seats() {
+            if configuration.class(seat).is_none() {
+                if self.former.len() == MAX_FORMER {
+                    self.former.pop_front();
+                }
+                self.former.push_back(seat);
+            }
+        }
+    }
+
+    fn begin_generation(&mut self, generation: Generation, after: Lsn) {
+        if generation.number > self.generation.number {
+            if self.partings.len() == MAX_PARTINGS {
+                self.partings.pop_front();
+            }
+            self.partings.push_back(Parting { generation, after });
+        }
+        self.generation = generation;
     }
 
     /// Who wrote an epoch whose beginning is applied and not forgotten.
@@ -124,8 +170,8 @@ impl<N: Id, M: Machine> State<N, M> {
         let lsn = Lsn { epoch: entry.epoch, sequence: self.applied.sequence + 1 };
         self.applied = lsn;
         Some(match entry.body::<N>()? {
-            Body::EpochStart { author, generation, .. } => {
-                self.generation = generation;
+            Body::EpochStart { author, generation, previous } => {
+                self.begin_generation(generation, previous);
                 if self.boundaries.len() == MEMORY {
                     self.boundaries.pop_front();
                 }
@@ -142,7 +188,7 @@ impl<N: Id, M: Machine> State<N, M> {
                 Applied::Orphan { op: change.op, dot, origin, resolution }
             }
             Body::Configuration(configuration) => {
-                self.configuration = configuration;
+                self.reseat(configuration);
                 Applied::Configuration
             }
             Body::Retire(actor) => {
@@ -222,6 +268,9 @@ impl<N: Id, M: Machine> State<N, M> {
         }
         out.put_count(self.retired.len());
         self.retired.iter().for_each(|actor| out.put_actor(actor));
+        out.put_count(self.former.len());
+        self.former.iter().for_each(|seat| out.put_actor(seat));
+        put_partings(out, &self.partings);
         self.dots.encode(out);
         self.known.encode(out);
         self.sessions.encode::<M>(out);
@@ -250,11 +299,26 @@ impl<N: Id, M: Machine> State<N, M> {
         for _ in 0..count(&mut from)? {
             retired.push_back(from.actor()?);
         }
+        let count = from.u32().filter(|&count| usize::try_from(count).is_ok_and(|count| count <= MAX_FORMER))?;
+        let former = (0..count).map(|_| from.actor()).collect::<Option<_>>()?;
+        let partings = read_partings(&mut from)?.into();
         let dots = Dots::decode(&mut from)?;
         let known = VectorClock::decode(&mut from).ok()?;
         let sessions = Sessions::decode::<M>(&mut from)?;
         let machine = M::restore(from.rest()).ok()?;
-        Some(Self { machine, applied, sessions, dots, known, boundaries, configuration, generation, retired })
+        Some(Self {
+            machine,
+            applied,
+            sessions,
+            dots,
+            known,
+            boundaries,
+            configuration,
+            generation,
+            retired,
+            former,
+            partings,
+        })
     }
 }
 

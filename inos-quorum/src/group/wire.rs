@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{log::MIN_ENTRY, membership::Generation};
+use super::{
+    log::MIN_ENTRY,
+    membership::{Generation, MAX_PARTINGS, Parting, put_partings, read_partings},
+};
 use crate::{
     Actor, Dot, GroupId, Id, Lsn, MessageError,
     bytes::{CHECKSUM_BYTES, Put, Reader, Sealed, seal, unseal},
@@ -34,6 +37,10 @@ pub(crate) const PART_OVERHEAD: usize = ENVELOPE + 1 + 16 + 8 + 8;
 /// Bytes of a frame of orphans besides these and their lengths.
 pub(crate) const ORPHANS_OVERHEAD: usize = ENVELOPE + 4;
 const _: () = assert!(ENVELOPE + 4 + MAX_ACKS * (1 + 64 + 8 + 8) <= 1024, "every frame fits the least max_frame");
+const _: () = assert!(
+    ENVELOPE + 4 + MAX_PARTINGS * (16 + 16) + 8 + 1 + (1 + 64 + 8) <= 1024,
+    "every frame fits the least max_frame"
+);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
@@ -127,9 +134,14 @@ pub(crate) enum Message<'a, N> {
     OrphanAck {
         dots: Vec<Dot<N>>,
     },
-    /// Of a later generation: where its history leaves the older one.
+    /// To who is of an older generation, or was taken out of the group.
     Notice {
-        from: Lsn,
+        /// Where the sender's history left that of an older generation, ascending.
+        partings: Vec<Parting>,
+        /// Of its committed configuration.
+        configuration: u64,
+        /// Who takes what the receiver hands over.
+        primary: Option<Actor<N>>,
     },
     /// Stand, without asking first.
     Elect,
@@ -302,7 +314,14 @@ impl<'a, N: Id> Message<'a, N> {
                 out.put_count(dots.len());
                 dots.iter().for_each(|dot| dot.encode(out));
             }
-            Self::Notice { from } => out.put_lsn(*from),
+            Self::Notice { partings, configuration, primary } => {
+                put_partings(out, partings);
+                out.put_u64(*configuration);
+                out.push(u8::from(primary.is_some()));
+                if let Some(primary) = primary {
+                    out.put_actor(primary);
+                }
+            }
             Self::Elect => {}
         }
     }
@@ -356,7 +375,11 @@ impl<'a, N: Id> Message<'a, N> {
                 let count = from.u32().filter(|&count| usize::try_from(count).is_ok_and(|count| count <= MAX_ACKS))?;
                 Self::OrphanAck { dots: (0..count).map(|_| Dot::decode(&mut from)).collect::<Option<_>>()? }
             }
-            NOTICE => Self::Notice { from: from.lsn()? },
+            NOTICE => {
+                let (partings, configuration) = (read_partings(&mut from)?, from.u64()?);
+                let primary = if read_flag(&mut from)? { Some(from.actor()?) } else { None };
+                Self::Notice { partings, configuration, primary }
+            }
             ELECT => Self::Elect,
             _ => return None,
         };

@@ -6,6 +6,7 @@ mod clock;
 mod detector;
 mod fast;
 mod frames;
+mod generations;
 mod group;
 mod limits;
 mod linear;
@@ -13,6 +14,7 @@ mod members;
 mod net;
 mod quorum;
 mod recovery;
+mod silence;
 #[cfg(feature = "sim")]
 mod sim_runs;
 mod versioned;

@@ -10,17 +10,9 @@ use inos_quorum::{
     Actor, ChangeError, Config, Event, MessageError, Mode, NodeClass, PeerState, Role, Stage, WriteError,
 };
 
-use crate::net::{Delta, Net, config, op, value, volatile};
+use crate::net::{Delta, Net, config, joiner, op, seat, three, value, volatile};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn seat(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 0 }
-}
-
-fn joiner(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 1 }
-}
 
 fn voters(net: &mut Net, node: usize) -> Vec<u64> {
     let configuration = net.member(node).configuration();
@@ -31,11 +23,6 @@ fn voters(net: &mut Net, node: usize) -> Vec<u64> {
 /// Whether a member has this to say.
 fn tells(net: &mut Net, node: usize, event: &Event<u64, u64>) -> bool {
     core::iter::from_fn(|| net.member(node).poll_event()).any(|told| told == *event)
-}
-
-/// Three are enough.
-fn three() -> Config {
-    Config { target: 3, recruit_below: 3, ..config(1000) }
 }
 
 /// A group of three, with a fourth node that the primary knows as a learner.

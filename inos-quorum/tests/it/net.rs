@@ -4,8 +4,8 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Policy, Read, Role, Stage, Storage,
-    Undecodable, WriteError,
+    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, PeerState, Policy, Read, Role, Stage,
+    Storage, Undecodable, WriteError,
 };
 
 /// Keeps every write it was given; answers with how many those are.
@@ -85,6 +85,21 @@ pub(crate) fn value(id: OpId) -> u64 {
     u64::try_from(id.client).expect("small") << 32 | id.serial
 }
 
+/// The seat of a founder.
+pub(crate) fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
+
+/// The seat of a node that joins.
+pub(crate) fn joiner(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 1 }
+}
+
+/// Three are enough.
+pub(crate) fn three() -> Config {
+    Config { target: 3, recruit_below: 3, ..config(1000) }
+}
+
 /// A volatile configuration, for tests that play the network themselves.
 pub(crate) fn volatile() -> Config {
     Config { storage: Storage::Volatile, ..config(1000) }
@@ -150,6 +165,17 @@ impl Net {
         }
         self.members[node] = Some(member);
         self.records[node].clear();
+    }
+
+    /// Each member is told by its detector that all others live.
+    pub(crate) fn all_are_alive(&mut self) {
+        let lives: Vec<_> = self.members.iter().flatten().map(|member| (member.seat().node, 1)).collect();
+        for member in self.members.iter_mut().flatten() {
+            let own = member.seat().node;
+            for &(node, incarnation) in lives.iter().filter(|(node, _)| *node != own) {
+                member.peer_state(self.now, node, PeerState::Alive { incarnation });
+            }
+        }
     }
 
     /// The node's process is killed and started again with what its storage holds.

@@ -1,0 +1,233 @@
+//! Goal: a later generation rules alone, whoever of it is met, and who left a group learns it and hands over. Method:
+//! scripted stories on an obedient network.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
+
+use crate::net::{Net, config, joiner, op, seat, three, volatile};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The heir has handed over its office; members of the older generation talk to it all the time.
+#[test]
+fn an_older_generation_stops_on_sight_of_any_member() {
+    let config = Config { target: 3, recruit_below: 3, ..config(1000) };
+    let (mut net, first) = Net::elected(3, &config);
+    let others: Vec<usize> = (0..3).filter(|&node| node != first).collect();
+    let forced = others[0];
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for node in [3, 4] {
+        net.join(joiner(node), &config);
+        net.cut.retain(|&(a, b)| a < 3 && b < 3);
+        for old in [first, others[1]] {
+            net.cut.extend([(node, old), (old, node)]);
+        }
+        let now = net.now;
+        net.member(forced).add_learner(now, joiner(node), NodeClass::Voter).expect("all is calm");
+        net.pass(SECOND);
+    }
+    net.pass(SECOND);
+    assert_eq!(net.member(forced).configuration().voters.len(), 3);
+    let now = net.now;
+    net.member(forced).transfer_primary(now, joiner(3)).expect("a voter");
+    net.settle();
+    assert_eq!(net.member(3).role(), Role::Primary);
+    net.cut.clear();
+    net.pass(30 * SECOND);
+    let id = op(1);
+    let taken = net.write(first, id);
+    assert_eq!(net.member(first).role(), Role::Superseded, "took {taken:?}, {:?}", net.receipts(first, id));
+}
+
+#[test]
+fn an_older_generation_stops_on_sight_of_an_heir_that_was_restarted() {
+    let config = three();
+    let (mut net, first) = Net::elected(3, &config);
+    let forced = (first + 1) % 3;
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.restart(forced, &config);
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(forced).role(), Role::Primary);
+    net.cut.clear();
+    net.pass(30 * SECOND);
+    let id = op(1);
+    let taken = net.write(first, id);
+    assert_eq!(net.member(first).role(), Role::Superseded, "took {taken:?}, {:?}", net.receipts(first, id));
+}
+
+#[test]
+fn a_restarted_heir_knows_where_the_histories_part() {
+    let config = Config { ring_entries: 8, ..three() };
+    let (mut net, first) = Net::elected(3, &config);
+    for serial in 1..=40 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    let forced = (first + 1) % 3;
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.restart(forced, &config);
+    net.pass(5 * SECOND);
+    net.cut.clear();
+    net.events.clear();
+    net.pass(10 * SECOND);
+    assert_eq!(net.member(first).role(), Role::Superseded);
+    let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
+    assert!(told.is_empty(), "nothing was dropped: {told:?}");
+}
+
+#[test]
+fn a_prefix_of_the_heirs_history_holds_no_orphans() {
+    let (mut net, primary) = Net::elected(3, &three());
+    for serial in 1..=1500 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    net.write(primary, op(1501)).expect("taken");
+    let now = net.now;
+    net.isolate(&[primary]);
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.cut.clear();
+    net.events.clear();
+    net.pass(5 * SECOND);
+    let told: Vec<_> =
+        net.events.iter().filter(|(by, event)| *by == away && matches!(event, Event::OrphansDropped { .. })).collect();
+    assert!(told.is_empty(), "its whole log is in the history of the heir: {told:?}");
+}
+
+#[test]
+fn a_second_generation_gets_its_orphans_too() {
+    let (mut net, first) = Net::elected(3, &three());
+    let [lagging, old] = [(first + 1) % 3, (first + 2) % 3];
+    // `lagging` lacks the writes 1 to 5, which are committed by the two others.
+    net.isolate(&[lagging]);
+    for serial in 1..=5 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    // `first` goes on by force, tells `old`, which has nothing to hand over, and dies.
+    net.isolate(&[first]);
+    net.cut.remove(&(first, old));
+    let now = net.now;
+    net.member(first).force_new_group(now, 77).expect("a voter");
+    net.pass(SECOND);
+    assert_eq!(net.member(old).role(), Role::Superseded);
+    net.members[first] = None;
+    net.cut.clear();
+    net.isolate(&[lagging]);
+    net.pass(SECOND);
+    // `lagging`, which has heard of nothing, goes on by force twice: the first time was for nothing.
+    for nonce in [1, 2] {
+        let now = net.now;
+        net.member(lagging).force_new_group(now, nonce).expect("a voter");
+        net.settle();
+    }
+    net.events.clear();
+    net.cut.clear();
+    net.pass(30 * SECOND);
+    let discarded = net.events.iter().filter(|(by, event)| *by == lagging && matches!(event, Event::Discarded { .. }));
+    let told = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).count();
+    assert_eq!(discarded.count(), 5, "of five that only the older generation has; told as dropped: {told} times");
+}
+
+#[test]
+fn who_was_taken_out_learns_it_and_lets_the_group_rest() {
+    let (mut net, primary) = Net::elected(4, &three());
+    let out = (primary + 1) % 4;
+    let now = net.now;
+    net.member(primary).remove(now, seat(out)).expect("all is calm");
+    net.pass(SECOND);
+    net.all_are_alive();
+    net.pass(30 * SECOND);
+    net.sent.clear();
+    net.pass(60 * SECOND);
+    assert_eq!(net.sent.len(), 0, "frames in an idle minute");
+    assert_eq!(net.member(out).role(), Role::Learner);
+    let removed = |event: &&(usize, Event<u64, u64>)| matches!(event, (by, Event::Removed { .. }) if *by == out);
+    assert_eq!(net.events.iter().filter(removed).count(), 1);
+    // A member again, it is one like any other.
+    let now = net.now;
+    net.member(primary).add_learner(now, seat(out), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    assert_eq!((net.member(out).role(), net.member(out).last()), (Role::Learner, net.member(primary).last()));
+}
+
+#[test]
+fn who_was_taken_out_while_away_is_told_and_hands_over() {
+    let config = Config { target: 3, recruit_below: 3, checkpoint_bytes: 1, ..config(1000) };
+    let (mut net, first) = Net::elected(4, &config);
+    net.isolate(&[first]);
+    net.write(first, OpId { client: 2, serial: 1 }).expect("taken");
+    net.pass(3 * SECOND);
+    let second = net.primary().expect("elected");
+    assert_ne!(first, second);
+    let now = net.now;
+    net.member(second).remove(now, seat(first)).expect("all is calm");
+    net.pass(SECOND);
+    // Enough for a checkpoint at each.
+    for serial in 1..=40 {
+        net.write(second, op(serial)).expect("taken");
+    }
+    net.pass(SECOND);
+    // An upgrade.
+    for node in (0..4).filter(|&node| node != first) {
+        let from = net.records[node].iter().rposition(|record| record[3] == 0).expect("a checkpoint");
+        net.records[node].drain(..from);
+        net.restart(node, &config);
+    }
+    net.pass(5 * SECOND);
+    net.cut.clear();
+    net.events.clear();
+    net.pass(30 * SECOND);
+    let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if id.client == 2));
+    assert!(discarded, "its orphan was handed over");
+    assert_eq!(net.member(first).orphans(), 0, "and it knows");
+}
+
+#[test]
+fn former_members_are_forgotten() {
+    let config = Config { target: 3, recruit_below: 3, ..volatile() };
+    let (mut net, primary) = Net::elected(3, &config);
+    for visitor in 0..500 {
+        let now = net.now;
+        let guest = Actor { node: 1000 + visitor, incarnation: 1 };
+        net.member(primary).add_learner(now, guest, NodeClass::Ephemeral).expect("all is calm");
+        let (mut frame, mut sink) = (Vec::new(), Vec::new());
+        // No such node runs: only the frames between the three are delivered.
+        for remove in [false, true] {
+            if remove {
+                let now = net.now;
+                net.member(primary).remove(now, guest).expect("all is calm");
+            }
+            for _ in 0..4 {
+                for node in 0..3 {
+                    while let Some(to) = net.member(node).poll_transmit(&mut frame) {
+                        if to < 3 {
+                            let now = net.now;
+                            net.member(to as usize).handle_message(now, node as u64, &frame).expect("honest");
+                        }
+                    }
+                    while let Some(event) = net.member(node).poll_event() {
+                        sink.push(event);
+                    }
+                }
+            }
+        }
+    }
+    let kept = format!("{:?}", net.member(primary)).matches("Peer {").count();
+    assert!(kept <= 2 + 64 + 64 + 1, "{kept} peers are kept");
+}
