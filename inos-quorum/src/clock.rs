@@ -104,10 +104,16 @@ impl<N: Copy + Ord> VectorClock<N> {
     ///
     /// `None`, and nothing changed, when the actor has used up all 2^64 - 1 counters, which only a forged clock does.
     pub fn increment(&mut self, actor: Actor<N>) -> Option<Dot<N>> {
-        let counter = self.counter(actor).checked_add(1)?;
-        let dot = Dot { actor, counter };
-        self.observe(dot);
-        Some(dot)
+        let index = match self.find(actor) {
+            Ok(index) => index,
+            Err(index) => {
+                self.counters.insert(index, (actor, 0));
+                index
+            }
+        };
+        let known = &mut self.counters[index].1;
+        *known = known.checked_add(1)?;
+        Some(Dot { actor, counter: *known })
     }
 
     /// Takes in `dot` and everything its actor did before it. O(log actors), O(actors) for an actor not known before.
