@@ -108,6 +108,8 @@ pub(crate) trait Put {
 }
 
 impl Put for Vec<u8> {
+    // Called from generic code, which is compiled in other crates. Not inlined there, each word would call `memcpy`.
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
