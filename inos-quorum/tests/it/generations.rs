@@ -218,7 +218,9 @@ fn former_members_are_forgotten() {
                     while let Some(to) = net.member(node).poll_transmit(&mut frame) {
                         if to < 3 {
                             let now = net.now;
-                            net.member(to as usize).handle_message(now, node as u64, &frame).expect("honest");
+                            net.member(usize::try_from(to).expect("small"))
+                                .handle_message(now, node as u64, &frame)
+                                .expect("honest");
                         }
                     }
                     while let Some(event) = net.member(node).poll_event() {
