@@ -41,7 +41,7 @@ pub(crate) struct PendingRead {
 impl<N: Id, M: Machine> Group<N, M> {
     /// Puts a write into the log of the primary; receipts for `id` follow as events. Returns its place, which is final
     /// if the write is committed, and says nothing about whether it will be. Its writer counts as having read what
-    /// [`Read::Local`] shows.
+    /// [`Read::Local`] shows, or [`Read::Committed`] while nothing of this epoch is committed.
     ///
     /// A repeat of a write already in the log returns the place of that one, and is not applied again: if it is
     /// committed, its original receipt is given again.
@@ -101,7 +101,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         self.counter += 1;
         let (extra, encoded) = bytes.split_at(split);
-        let change = Change { op: id, read: self.view().applied.sequence, extra, delta: encoded };
+        // Until an entry of this epoch is committed, what is not committed may turn out not to be in the history, and the
+        // epoch neither: nobody could tell where the two parted.
+        let started = self.state.applied.sequence >= self.lead.start;
+        let read = if started { self.view() } else { &self.state }.applied.sequence;
+        let change = Change { op: id, read, extra, delta: encoded };
         let lsn = self.append(&Body::Write { counter: self.counter, change });
         bytes.clear();
         self.scratch = bytes;

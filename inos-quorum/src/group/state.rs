@@ -140,6 +140,14 @@ impl<N: Id, M: Machine> State<N, M> {
         self.boundaries.get(next).map_or(self.applied.sequence, |boundary| boundary.first - 1)
     }
 
+    /// Up to where what a primary of the epoch had read is part of this history: as far as its log is, or, when none of
+    /// its entries is here, as far as older ones go, since it had then read nothing but what is committed. 0 when the
+    /// epoch may be forgotten.
+    fn parting(&self, epoch: u64) -> u64 {
+        let forgotten = self.boundaries.front().is_none_or(|oldest| oldest.epoch > epoch);
+        if forgotten { 0 } else { self.end_of_or_before(epoch) }
+    }
+
     /// The last applied entry that the actor wrote; 0 when it wrote none that is remembered.
     pub(crate) fn last_of(&self, actor: Actor<N>) -> u64 {
         let last = self.boundaries.iter().rev().find(|boundary| boundary.author == actor);
@@ -245,8 +253,7 @@ impl<N: Id, M: Machine> State<N, M> {
             return Some(Resolution::Refused);
         }
         let delta = M::decode(change.delta).ok()?;
-        // What it had read is part of this history only as far as the two had not parted.
-        let read = change.read.min(self.end_of(origin.epoch));
+        let read = change.read.min(self.parting(origin.epoch));
         let Some(output) = self.machine.reconcile(lsn, &Orphan { lsn: origin, read, delta: &delta }) else {
             return Some(Resolution::Refused);
         };

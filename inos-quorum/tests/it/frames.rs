@@ -184,7 +184,7 @@ proptest! {
     fn a_series_of_lies_never_panics(lies in prop::collection::vec(lie(), 1..40), durable: bool) {
         let config = if durable { config(1000) } else { volatile() };
         let config = Config { max_frame: 1024, ..config };
-        let mut member = found(&config, 1, 3);
+        let mut member: Member = found(&config, 1, 3);
         let (mut now, mut buffer) = (Duration::from_secs(1), Vec::new());
         for Lie { from, kind, words, list, wait } in lies {
             now += wait;
@@ -342,7 +342,7 @@ fn a_second_primary_of_one_epoch_is_refused() {
 #[test]
 fn a_primary_that_takes_back_what_it_sent_is_refused() {
     let config = volatile();
-    let mut member = found(&config, 1, 3);
+    let mut member: Member = found(&config, 1, 3);
     let now = Duration::from_secs(3);
     let append = |commit, list: &[(u64, Option<usize>)]| {
         // Epoch; the entry before: epoch, sequence; commit; round.
@@ -359,7 +359,7 @@ fn a_primary_that_takes_back_what_it_sent_is_refused() {
 #[test]
 fn a_parcel_beyond_the_limit_is_never_begun() {
     let config = Config { max_frame: 1024, max_reassembly: 4096, ..volatile() };
-    let mut member = found(&config, 1, 3);
+    let mut member: Member = found(&config, 1, 3);
     let now = Duration::from_secs(3);
     // An entry to stand at 1, of which this is the first byte.
     let part = |total: u64| {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
 
-use crate::net::{Net, config, joiner, op, seat, three, volatile};
+use crate::net::{Net, config, life, op, seat, three, volatile};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,19 +24,19 @@ fn an_older_generation_stops_on_sight_of_any_member() {
     net.member(forced).force_new_group(now, 77).expect("a voter");
     net.settle();
     for node in [3, 4] {
-        net.join(joiner(node), &config);
+        net.join(life(node), &config);
         net.cut.retain(|&(a, b)| a < 3 && b < 3);
         for old in [first, others[1]] {
             net.cut.extend([(node, old), (old, node)]);
         }
         let now = net.now;
-        net.member(forced).add_learner(now, joiner(node), NodeClass::Voter).expect("all is calm");
+        net.member(forced).add_learner(now, life(node), NodeClass::Voter).expect("all is calm");
         net.pass(SECOND);
     }
     net.pass(SECOND);
     assert_eq!(net.member(forced).configuration().voters.len(), 3);
     let now = net.now;
-    net.member(forced).transfer_primary(now, joiner(3)).expect("a voter");
+    net.member(forced).transfer_primary(now, life(3)).expect("a voter");
     net.settle();
     assert_eq!(net.member(3).role(), Role::Primary);
     net.cut.clear();

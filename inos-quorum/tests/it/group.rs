@@ -12,14 +12,10 @@ use inos_quorum::{
 
 use crate::{
     frames::forge,
-    net::{Delta, Member, Net, config, found, op, value, volatile},
+    net::{Delta, Member, Net, config, found, op, seat, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn seat(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 0 }
-}
 
 #[test]
 fn a_new_group_elects_promptly() {
@@ -419,7 +415,7 @@ fn equal_members_behave_equally() {
 
 #[test]
 fn time_may_go_backwards_and_far_ahead() {
-    let mut member = found(&config(1000), 0, 3);
+    let mut member: Member = found(&config(1000), 0, 3);
     for now in [Duration::MAX, Duration::ZERO, SECOND] {
         member.handle_timeout(now);
         assert!(member.poll_timeout().is_some());

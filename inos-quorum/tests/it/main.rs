@@ -2,18 +2,22 @@
 
 extern crate alloc;
 
+mod checkpoints;
 mod clock;
 mod detector;
 mod fast;
 mod frames;
 mod generations;
 mod group;
+mod handover;
 mod limits;
 mod linear;
 mod members;
 mod net;
+mod orphans;
 mod quorum;
 mod recovery;
+mod sessions;
 mod silence;
 #[cfg(feature = "sim")]
 mod sim_runs;

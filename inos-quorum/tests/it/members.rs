@@ -10,7 +10,7 @@ use inos_quorum::{
     Actor, ChangeError, Config, Event, MessageError, Mode, NodeClass, PeerState, Role, Stage, WriteError,
 };
 
-use crate::net::{Delta, Net, config, joiner, op, seat, three, value, volatile};
+use crate::net::{Delta, Net, config, life, op, seat, three, value, volatile};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,9 +28,9 @@ fn tells(net: &mut Net, node: usize, event: &Event<u64, u64>) -> bool {
 /// A group of three, with a fourth node that the primary knows as a learner.
 fn with_learner(config: &Config, class: NodeClass) -> (Net, usize) {
     let (mut net, primary) = Net::elected(3, config);
-    net.join(joiner(3), config);
+    net.join(life(3), config);
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), class).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), class).expect("all is calm");
     net.pass(SECOND / 5);
     (net, primary)
 }
@@ -61,14 +61,14 @@ fn an_ephemeral_member_never_becomes_a_voter() {
     net.pass(3 * SECOND);
     assert_eq!(voters(&mut net, primary), [0, 1, 2]);
     let now = net.now;
-    assert_eq!(net.member(primary).replace(now, seat((primary + 1) % 3), joiner(3)), Err(ChangeError::NotMember));
+    assert_eq!(net.member(primary).replace(now, seat((primary + 1) % 3), life(3)), Err(ChangeError::NotMember));
 }
 
 #[test]
 fn a_voter_is_replaced_by_a_learner() {
     let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
     let (old, now) = ((primary + 1) % 3, net.now);
-    net.member(primary).replace(now, seat(old), joiner(3)).expect("caught up");
+    net.member(primary).replace(now, seat(old), life(3)).expect("caught up");
     assert_eq!(net.member(primary).remove(now, seat(old)), Err(ChangeError::Busy), "one at a time");
     net.pass(SECOND);
     let expected: Vec<u64> = (0..4).filter(|&node| node != old as u64).collect();
@@ -115,7 +115,7 @@ fn a_change_waits_for_the_quorum_of_the_voters_before() {
     let now = net.now;
     // The new voters have a majority, the old ones have none.
     net.isolate(&[old, other]);
-    net.member(primary).replace(now, seat(old), joiner(3)).expect("they were heard a moment ago");
+    net.member(primary).replace(now, seat(old), life(3)).expect("they were heard a moment ago");
     net.pass(SECOND / 2);
     assert_eq!(net.member(primary).configuration().outgoing.len(), 3);
     net.cut.clear();
@@ -323,7 +323,7 @@ fn an_idle_group_is_silent_until_something_happens() {
 #[test]
 fn strangers_are_not_heard_and_introduced_ones_are() {
     let (mut net, primary) = Net::elected(3, &config(1000));
-    net.join(joiner(3), &config(1000));
+    net.join(life(3), &config(1000));
     let epoch = net.member(primary).epoch();
     let now = net.now;
     let frame = net.sent.last().expect("frames were sent").2.clone();

@@ -4,13 +4,14 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, Event, Group, GroupId, Lsn, Machine, Mode, OpId, PeerState, Policy, Read, Role, Stage,
-    Storage, Undecodable, WriteError,
+    Actor, Boot, Config, ConfigError, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Orphan, PeerState, Policy, Read,
+    Role, Stage, Storage, Undecodable, WriteError,
 };
 
-/// Keeps every write it was given; answers with how many those are.
+/// Keeps every write it was given; answers with how many those are. One that merges takes in the orphans whose values it
+/// does not have, each with the place where it stood, and answers with what its writer had read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Ledger {
+pub(crate) struct Ledger<const MERGES: bool = false> {
     pub(crate) applied: Vec<(Lsn, u64)>,
 }
 
@@ -27,10 +28,10 @@ impl Delta {
     }
 }
 
-impl Machine for Ledger {
+impl<const MERGES: bool> Machine for Ledger<MERGES> {
     type Delta = Delta;
     type Output = u64;
-    const POLICY: Policy = Policy::Reject;
+    const POLICY: Policy = if MERGES { Policy::Crdt } else { Policy::Reject };
 
     fn encode(delta: &Delta, out: &mut Vec<u8>) {
         out.extend_from_slice(&delta.value.to_le_bytes());
@@ -69,6 +70,15 @@ impl Machine for Ledger {
         let applied = entries.iter().map(|&[epoch, sequence, value]| (Lsn { epoch, sequence }, value)).collect();
         Ok(Self { applied })
     }
+
+    fn reconcile(&mut self, _: Lsn, orphan: &Orphan<'_, Delta>) -> Option<u64> {
+        let value = orphan.delta.value;
+        let is_new = self.applied.iter().all(|&(_, other)| other != value);
+        is_new.then(|| {
+            self.applied.push((orphan.lsn, value));
+            orphan.read
+        })
+    }
 }
 
 pub(crate) type Member = Group<u64, Ledger>;
@@ -85,16 +95,6 @@ pub(crate) fn value(id: OpId) -> u64 {
     u64::try_from(id.client).expect("small") << 32 | id.serial
 }
 
-/// The seat of a founder.
-pub(crate) fn seat(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 0 }
-}
-
-/// The seat of a node that joins.
-pub(crate) fn joiner(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 1 }
-}
-
 /// Three are enough.
 pub(crate) fn three() -> Config {
     Config { target: 3, recruit_below: 3, ..config(1000) }
@@ -105,9 +105,12 @@ pub(crate) fn volatile() -> Config {
     Config { storage: Storage::Volatile, ..config(1000) }
 }
 
-pub(crate) struct Net {
+pub(crate) type Net = Network<false>;
+
+#[derive(Clone)]
+pub(crate) struct Network<const MERGES: bool> {
     pub(crate) now: Duration,
-    pub(crate) members: Vec<Option<Member>>,
+    pub(crate) members: Vec<Option<Group<u64, Ledger<MERGES>>>>,
     pub(crate) records: Vec<Vec<Vec<u8>>>,
     pub(crate) events: Vec<(usize, Event<u64, u64>)>,
     pub(crate) cut: BTreeSet<(usize, usize)>,
@@ -117,17 +120,25 @@ pub(crate) struct Net {
     pub(crate) lose: fn(&[u8]) -> bool,
     /// All frames that were sent: from, to, bytes.
     pub(crate) sent: Vec<(usize, usize, Vec<u8>)>,
-    /// Incarnations given out.
-    lives: u64,
 }
 
 pub(crate) fn op(serial: u64) -> OpId {
     OpId { client: 1, serial }
 }
 
-pub(crate) fn found(config: &Config, node: usize, voters: usize) -> Member {
-    let me = Actor { node: node as u64, incarnation: 1 };
-    Member::new(config.clone(), me, 7, Boot::Genesis((0..voters as u64).collect())).expect("a sound configuration")
+/// The seat of a founder.
+pub(crate) fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
+
+/// The first life of a node, and its seat when it joins.
+pub(crate) fn life(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 1 }
+}
+
+pub(crate) fn found<const MERGES: bool>(config: &Config, node: usize, voters: usize) -> Group<u64, Ledger<MERGES>> {
+    let founders = Boot::Genesis((0..voters as u64).collect());
+    Group::new(config.clone(), life(node), 7, founders).expect("a sound configuration")
 }
 
 /// Stores whatever the member wants stored.
@@ -138,7 +149,7 @@ pub(crate) fn store(member: &mut Member, now: Duration) {
     }
 }
 
-impl Net {
+impl<const MERGES: bool> Network<MERGES> {
     pub(crate) fn new(voters: usize, config: &Config) -> Self {
         Self {
             now: Duration::from_secs(1),
@@ -149,7 +160,6 @@ impl Net {
             unsynced: BTreeSet::new(),
             lose: |_| false,
             sent: Vec::new(),
-            lives: 100,
         }
     }
 
@@ -157,7 +167,7 @@ impl Net {
     pub(crate) fn join(&mut self, me: Actor<u64>, config: &Config) {
         let node = usize::try_from(me.node).expect("small");
         let contacts = (0..self.members.len() as u64).filter(|&other| other != me.node).collect();
-        let mut member = Member::new(config.clone(), me, 7, Boot::Join(contacts)).expect("a sound configuration");
+        let mut member = Group::new(config.clone(), me, 7, Boot::Join(contacts)).expect("a sound configuration");
         member.handle_timeout(self.now);
         if node == self.members.len() {
             self.members.push(None);
@@ -176,16 +186,6 @@ impl Net {
                 member.peer_state(self.now, node, PeerState::Alive { incarnation });
             }
         }
-    }
-
-    /// The node's process is killed and started again with what its storage holds.
-    pub(crate) fn restart(&mut self, node: usize, config: &Config) {
-        let boot = Boot::Recover(self.records[node].clone());
-        self.lives += 1;
-        let me = Actor { node: node as u64, incarnation: self.lives };
-        let mut member = Member::new(config.clone(), me, 7, boot).expect("records are whole");
-        member.handle_timeout(self.now);
-        self.members[node] = Some(member);
     }
 
     /// A group that has elected; the primary's index with it.
@@ -214,7 +214,33 @@ impl Net {
         claims.max_by_key(|(_, member)| member.epoch()).map(|(index, _)| index)
     }
 
-    pub(crate) fn member(&mut self, node: usize) -> &mut Member {
+    /// Lets time pass until somebody else leads.
+    pub(crate) fn succeed(&mut self, old: usize) -> usize {
+        for _ in 0..1000 {
+            if let Some(primary) = self.primary().filter(|&primary| primary != old) {
+                return primary;
+            }
+            self.pass(Duration::from_millis(10));
+        }
+        panic!("no successor after ten seconds");
+    }
+
+    /// The second life of a node.
+    pub(crate) fn recover(
+        config: &Config,
+        node: usize,
+        records: &[Vec<u8>],
+    ) -> Result<Group<u64, Ledger<MERGES>>, ConfigError> {
+        let me = Actor { node: node as u64, incarnation: 2 };
+        Group::new(config.clone(), me, 7, Boot::Recover(records.to_vec()))
+    }
+
+    /// The node crashes and recovers from what it stored.
+    pub(crate) fn restart(&mut self, node: usize, config: &Config) {
+        self.members[node] = Some(Self::recover(config, node, &self.records[node]).expect("records are whole"));
+    }
+
+    pub(crate) fn member(&mut self, node: usize) -> &mut Group<u64, Ledger<MERGES>> {
         self.members[node].as_mut().expect("the member runs")
     }
 
@@ -259,7 +285,7 @@ impl Net {
         let end = self.now + span;
         self.settle();
         loop {
-            let due = self.members.iter().flatten().filter_map(Member::poll_timeout).min();
+            let due = self.members.iter().flatten().filter_map(Group::poll_timeout).min();
             // A group that is idle, or superseded, waits for nothing.
             let Some(due) = due.map(|due| due.max(self.now)) else { break };
             if due > end {
@@ -277,8 +303,12 @@ impl Net {
     }
 
     pub(crate) fn write(&mut self, node: usize, id: OpId) -> Result<Lsn, WriteError<u64, Delta>> {
+        self.write_delta(node, id, Delta::small(value(id)))
+    }
+
+    pub(crate) fn write_delta(&mut self, node: usize, id: OpId, delta: Delta) -> Result<Lsn, WriteError<u64, Delta>> {
         let now = self.now;
-        let result = self.member(node).write(now, id, Delta::small(value(id)));
+        let result = self.member(node).write(now, id, delta);
         self.settle();
         result
     }

@@ -15,10 +15,6 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn recover(config: &Config, node: u64, records: &[Vec<u8>]) -> Result<Member, ConfigError> {
-    Member::new(config.clone(), Actor { node, incarnation: 2 }, 7, Boot::Recover(records.to_vec()))
-}
-
 #[test]
 fn a_group_that_crashes_whole_keeps_its_history() {
     let config = config(1000);
@@ -28,7 +24,7 @@ fn a_group_that_crashes_whole_keeps_its_history() {
     }
     let (epoch, last) = (net.member(primary).epoch(), net.member(primary).last());
     for node in 0..5 {
-        net.members[node] = Some(recover(&config, node as u64, &net.records[node]).expect("records are whole"));
+        net.restart(node, &config);
     }
     assert_eq!(net.member(primary).last(), last);
     let start = net.now;
@@ -107,7 +103,7 @@ fn a_vote_binds_after_a_crash() {
     let rival = (primary + 2) % 3;
     // A request for a vote in the very epoch in which the voter has voted, from the other member.
     let epoch = net.member(voter).epoch();
-    let mut member = recover(&config, voter as u64, &net.records[voter]).expect("records are whole");
+    let mut member = Net::recover(&config, voter, &net.records[voter]).expect("records are whole");
     assert_eq!(member.epoch(), epoch);
     let now = net.now + 5 * SECOND;
     member.handle_timeout(now);
@@ -154,13 +150,13 @@ fn a_lost_tail_is_refilled() {
     assert_eq!(net.member(follower).last().sequence, 6);
     let keep = net.records[follower].len() - 3;
     net.records[follower].truncate(keep);
-    net.members[follower] = Some(recover(&config, follower as u64, &net.records[follower]).expect("a prefix"));
+    net.members[follower] = Some(Net::recover(&config, follower, &net.records[follower]).expect("a prefix"));
     assert_eq!(net.member(follower).last().sequence, 3);
     net.unsynced.clear();
     net.pass(SECOND);
     assert_eq!(net.values(follower).len(), 5);
     // And what it stored since continues the records.
-    let again = recover(&config, follower as u64, &net.records[follower]).expect("records are whole");
+    let again = Net::recover(&config, follower, &net.records[follower]).expect("records are whole");
     assert_eq!(again.last().sequence, 6);
 }
 
@@ -211,25 +207,25 @@ fn damage_is_an_error() {
     let (mut net, primary) = Net::elected(3, &config);
     net.write(primary, op(1)).expect("taken");
     let records = net.records[primary].clone();
-    assert!(recover(&config, primary as u64, &records).is_ok());
+    assert!(Net::recover(&config, primary, &records).is_ok());
     for index in 0..records.len() {
         for byte in 0..records[index].len() {
             let mut damaged = records.clone();
             damaged[index][byte] ^= 0x10;
-            assert_eq!(recover(&config, primary as u64, &damaged).err(), Some(ConfigError::Record { index }));
+            assert_eq!(Net::recover(&config, primary, &damaged).err(), Some(ConfigError::Record { index }));
         }
         for len in 0..records[index].len() {
             let mut torn = records.clone();
             torn[index].truncate(len);
-            assert_eq!(recover(&config, primary as u64, &torn).err(), Some(ConfigError::Record { index }));
+            assert_eq!(Net::recover(&config, primary, &torn).err(), Some(ConfigError::Record { index }));
         }
         let mut missing = records.clone();
         missing.remove(index);
-        let outcome = recover(&config, primary as u64, &missing).err();
+        let outcome = Net::recover(&config, primary, &missing).err();
         let expected = if index + 1 == records.len() { None } else { Some(ConfigError::Record { index }) };
         assert_eq!(outcome, expected, "record {index} of {} missing", records.len());
     }
-    assert_eq!(recover(&config, primary as u64, &[]).err(), Some(ConfigError::Record { index: 0 }));
+    assert_eq!(Net::recover(&config, primary, &[]).err(), Some(ConfigError::Record { index: 0 }));
 }
 
 #[test]
@@ -237,12 +233,12 @@ fn records_of_others_are_refused() {
     let config = config(1000);
     let (net, primary) = Net::elected(3, &config);
     let records = &net.records[primary];
-    let other = (primary as u64 + 1) % 3;
-    assert_eq!(recover(&config, other, records).err(), Some(ConfigError::NotMember));
+    let other = (primary + 1) % 3;
+    assert_eq!(Net::recover(&config, other, records).err(), Some(ConfigError::NotMember));
     let elsewhere = Config { group: GroupId(9), ..config.clone() };
     let found = Some(ConfigError::OtherGroup { found: config.group });
-    assert_eq!(recover(&elsewhere, primary as u64, records).err(), found);
-    assert_eq!(recover(&volatile(), primary as u64, records).err(), Some(ConfigError::VolatileRecovery));
+    assert_eq!(Net::recover(&elsewhere, primary, records).err(), found);
+    assert_eq!(Net::recover(&volatile(), primary, records).err(), Some(ConfigError::VolatileRecovery));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use inos_quorum::{NodeClass, PeerState, Role};
 
-use crate::net::{Net, config, joiner, op, seat, three};
+use crate::net::{Net, config, life, op, seat, three};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -34,11 +34,11 @@ fn a_silent_group_has_no_orphans_left() {
 fn a_group_with_a_member_that_was_alive_before_falls_silent() {
     let config = three();
     let (mut net, primary) = Net::elected(3, &config);
-    net.join(joiner(3), &config);
+    net.join(life(3), &config);
     net.all_are_alive();
     net.pass(SECOND);
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
     net.pass(10 * SECOND);
     net.sent.clear();
     net.pass(60 * SECOND);
@@ -48,9 +48,9 @@ fn a_group_with_a_member_that_was_alive_before_falls_silent() {
 #[test]
 fn who_answers_is_not_shown_out() {
     let (mut net, primary) = Net::elected(3, &three());
-    net.join(joiner(3), &three());
+    net.join(life(3), &three());
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
     net.pass(SECOND / 5);
     let now = net.now;
     let healthy = (primary + 1) % 3;

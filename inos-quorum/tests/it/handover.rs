@@ -1,0 +1,265 @@
+//! Goal: a write that fell out of a log reaches a primary as long as somebody who kept it runs or recovers, however long
+//! it is, whoever kept it and whoever leads. Method: scripted stories on an obedient network, with a machine that merges
+//! what it is given.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{Config, Event, OpId, Role, Stage};
+
+use crate::net::{Delta, Network, config, op, seat, value};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Kinds of frames.
+const PART: u8 = 7;
+const ORPHANS: u8 = 9;
+/// What a part is part of.
+const ORPHAN: u8 = 2;
+
+/// Whether the frame brings orphans. The body begins with their number, or with what it is part of.
+fn is_handover(frame: &[u8]) -> bool {
+    let body = &frame[85..];
+    (frame[3] == ORPHANS && body[..4] != [0; 4]) || (frame[3] == PART && body[0] == ORPHAN)
+}
+
+/// One of `voters` is primary, writes `writes` cut off, and is deposed. The network, that one, its successor.
+fn deposed(voters: usize, config: &Config, writes: &[(OpId, Delta)]) -> (Network<true>, usize, usize) {
+    let (mut net, old) = Network::elected(voters, config);
+    net.isolate(&[old]);
+    for (id, delta) in writes {
+        net.write_delta(old, *id, delta.clone()).expect("it cannot know yet");
+    }
+    let new = net.succeed(old);
+    (net, old, new)
+}
+
+fn one() -> [(OpId, Delta); 1] {
+    [(op(1), Delta::small(value(op(1))))]
+}
+
+/// The old primary follows the new one, and cannot hand over what it kept.
+fn with_kept(config: &Config, writes: &[(OpId, Delta)]) -> (Network<true>, usize, usize) {
+    let (mut net, old, new) = deposed(3, config, writes);
+    net.lose = is_handover;
+    net.cut.clear();
+    net.pass(SECOND / 2);
+    assert_eq!(net.member(old).last(), net.member(new).last(), "it has dropped its own");
+    (net, old, new)
+}
+
+fn is_merged(net: &mut Network<true>, ids: &[OpId]) -> bool {
+    let expected: Vec<u64> = ids.iter().map(|&id| value(id)).collect();
+    (0..net.members.len()).all(|node| net.members[node].is_none() || net.values(node) == expected)
+}
+
+/// The writes of which a member told that they fell out of the history.
+fn orphaned(net: &Network<true>, node: usize) -> Vec<OpId> {
+    let told = |(by, event): &(usize, Event<u64, u64>)| match event {
+        Event::Orphaned { id, .. } if *by == node => Some(*id),
+        _ => None,
+    };
+    net.events.iter().filter_map(told).collect()
+}
+
+#[test]
+fn what_was_kept_is_handed_over_until_it_arrives() {
+    for ballast in [0, 3000] {
+        let config = Config { max_frame: 1024, ..config(1000) };
+        let (mut net, old, _) = with_kept(&config, &[(op(1), Delta { value: value(op(1)), ballast })]);
+        assert!(is_merged(&mut net, &[]));
+        net.lose = |_| false;
+        net.pass(SECOND / 5);
+        assert!(is_merged(&mut net, &[op(1)]), "{ballast}");
+        assert_eq!(orphaned(&net, old), [op(1)]);
+        // And not once more.
+        net.sent.clear();
+        net.pass(SECOND);
+        assert!(net.sent.iter().all(|(_, _, frame)| !is_handover(frame)));
+    }
+}
+
+#[test]
+fn what_no_frame_holds_goes_in_parts() {
+    let config = Config { max_frame: 1024, ..config(1000) };
+    let writes = [1, 2, 3].map(|serial| (op(serial), Delta { value: value(op(serial)), ballast: 5000 }));
+    let (mut net, old, _) = deposed(3, &config, &writes);
+    net.cut.clear();
+    net.sent.clear();
+    net.pass(SECOND / 2);
+    assert!(is_merged(&mut net, &writes.map(|(id, _)| id)));
+    let parts = net.sent.iter().filter(|(from, _, frame)| *from == old && frame[3] == PART && is_handover(frame));
+    assert!(parts.count() >= 15);
+    assert!(net.sent.iter().all(|(_, _, frame)| frame.len() <= 1024));
+}
+
+#[test]
+fn a_crash_of_who_kept_it_loses_nothing() {
+    let config = config(1000);
+    let (mut net, old, _) = with_kept(&config, &one());
+    net.restart(old, &config);
+    net.pass(SECOND);
+    assert!(is_merged(&mut net, &[]), "it is still kept from arriving");
+    net.lose = |_| false;
+    net.pass(SECOND / 5);
+    assert!(is_merged(&mut net, &[op(1)]));
+    // What has been dealt with is dealt with after a crash, too: the records still have it.
+    net.restart(old, &config);
+    net.pass(SECOND);
+    assert!(is_merged(&mut net, &[op(1)]));
+}
+
+#[test]
+fn who_kept_it_may_come_to_lead() {
+    let (mut net, old, new) = with_kept(&config(1000), &one());
+    let now = net.now;
+    net.member(new).transfer_primary(now, seat(old)).expect("a voter");
+    net.pass(SECOND / 5);
+    assert_eq!(net.primary(), Some(old));
+    assert!(is_merged(&mut net, &[op(1)]));
+    assert_eq!(orphaned(&net, old), [op(1)], "it waits for its write still");
+}
+
+#[test]
+fn the_oldest_give_way_and_that_is_told() {
+    let config = Config { max_orphans: 2, ..config(1000) };
+    let writes = [1, 2, 3, 4, 5].map(|serial| (op(serial), Delta::small(value(op(serial)))));
+    let (mut net, old, _) = deposed(3, &config, &writes);
+    net.cut.clear();
+    net.pass(SECOND / 2);
+    assert!(is_merged(&mut net, &[op(4), op(5)]));
+    assert!(net.events.contains(&(old, Event::OrphansDropped { count: 3 })));
+    net.pass(6 * SECOND);
+    for serial in 1..=3 {
+        assert_eq!(net.receipts(old, op(serial)).last(), Some(&(Stage::Unknown, None)), "each write ends");
+    }
+    assert_eq!(orphaned(&net, old), [op(4), op(5)]);
+}
+
+#[test]
+fn one_that_finds_no_room_does_not_hold_up_another() {
+    for ballasts in [[0, 0], [3000, 3000], [3000, 0], [0, 3000]] {
+        let config = Config { max_frame: 1024, max_clients: 2, ..config(1000) };
+        let by = |client, serial| OpId { client, serial };
+        let (mut net, old) = Network::<true>::elected(3, &config);
+        net.write(old, by(1, 1)).expect("taken");
+        net.pass(SECOND / 5);
+        net.isolate(&[old]);
+        for (id, ballast) in [by(2, 1), by(1, 2)].into_iter().zip(ballasts) {
+            net.write_delta(old, id, Delta { value: value(id), ballast }).expect("taken");
+        }
+        let new = net.succeed(old);
+        net.write(new, by(3, 1)).expect("the second client");
+        net.cut.clear();
+        net.pass(SECOND);
+        assert!(is_merged(&mut net, &[by(1, 1), by(3, 1), by(1, 2)]), "{ballasts:?}");
+        // It waits until there is room.
+        let now = net.now;
+        net.member(new).expire_client(now, 3).expect("known");
+        net.pass(SECOND);
+        assert!(is_merged(&mut net, &[by(1, 1), by(3, 1), by(1, 2), by(2, 1)]), "{ballasts:?}");
+        assert_eq!(orphaned(&net, old), [by(1, 2), by(2, 1)]);
+    }
+}
+
+/// Two kept it, one of them brings it, and the other learns so from a snapshot.
+#[test]
+fn what_another_has_brought_is_not_handed_over() {
+    let config = Config { ring_entries: 8, ..config(1000) };
+    let (mut net, old) = Network::<true>::elected(5, &config);
+    let other = (old + 1) % 5;
+    net.isolate(&[old, other]);
+    net.write(old, op(1)).expect("it cannot know yet");
+    let new = net.succeed(old);
+    net.cut.clear();
+    net.isolate(&[other]);
+    net.pass(SECOND / 5);
+    for serial in 2..=40 {
+        net.write(new, op(serial)).expect("taken");
+    }
+    net.sent.clear();
+    net.cut.clear();
+    net.pass(SECOND);
+    let counters = net.member(other).counters();
+    assert_eq!((counters.snapshots_installed, counters.orphans_kept), (1, 1));
+    assert!(net.values(other).contains(&value(op(1))));
+    assert!(net.sent.iter().all(|(_, _, frame)| !is_handover(frame)));
+}
+
+/// The orphan is an entry of a primary that is deposed in its turn, and whoever brought it is gone.
+#[test]
+fn what_was_taken_in_and_dropped_again_is_handed_over_again() {
+    let (mut net, old, new) = deposed(5, &config(1000), &one());
+    net.cut.clear();
+    net.isolate(&[old, new]);
+    net.pass(SECOND / 5);
+    assert!(net.member(new).last().sequence > net.member(new).committed().sequence, "taken in, not committed");
+    net.members[old] = None;
+    let third = net.succeed(new);
+    assert!(is_merged(&mut net, &[]));
+    net.cut.clear();
+    net.pass(SECOND / 2);
+    assert_eq!(net.primary(), Some(third));
+    assert!(is_merged(&mut net, &[op(1)]));
+}
+
+#[test]
+fn who_was_taken_out_of_the_group_hands_over() {
+    for ballast in [0, 3000] {
+        let config = Config { max_frame: 1024, ..config(1000) };
+        let (mut net, old, new) = deposed(5, &config, &[(op(1), Delta { value: value(op(1)), ballast })]);
+        let now = net.now;
+        net.pass(SECOND / 5);
+        net.member(new).remove(now, seat(old)).expect("the others are sound");
+        net.pass(SECOND / 5);
+        net.cut.clear();
+        // It stands, and learns why nobody votes for it.
+        net.pass(3 * SECOND);
+        for node in (0..5).filter(|&node| node != old) {
+            assert_eq!(net.values(node), [value(op(1))], "{ballast}: {node}");
+        }
+        // It is told that they arrived, and nothing of what became of them.
+        net.sent.clear();
+        net.pass(5 * SECOND);
+        assert!(net.sent.iter().all(|(from, _, frame)| *from != old || !is_handover(frame)), "{ballast}");
+        assert_eq!(net.receipts(old, op(1)).last(), Some(&(Stage::Unknown, None)));
+        assert_eq!(orphaned(&net, old), []);
+    }
+}
+
+/// Whoever goes on by force gets from the others what it lacks, committed or not.
+#[test]
+fn a_superseded_generation_hands_over() {
+    for ballast in [0, 3000] {
+        let config = Config { max_frame: 1024, ..config(1000) };
+        let write = |net: &mut Network<true>, node, serial| {
+            let delta = Delta { value: value(op(serial)), ballast };
+            net.write_delta(node, op(serial), delta).expect("taken");
+        };
+        let (mut net, primary) = Network::<true>::elected(3, &config);
+        let [forced, other] = [(primary + 1) % 3, (primary + 2) % 3];
+        write(&mut net, primary, 1);
+        net.pass(SECOND / 5);
+        net.isolate(&[forced]);
+        write(&mut net, primary, 2);
+        assert_eq!(net.receipts(primary, op(2)), [(Stage::Committed, Some(2))]);
+        net.isolate(&[other]);
+        write(&mut net, primary, 3);
+        let now = net.now;
+        net.member(forced).force_new_group(now, 77).expect("a voter");
+        write(&mut net, forced, 4);
+        net.cut.clear();
+        net.pass(3 * SECOND);
+        assert_eq!(net.values(forced), [1, 4, 2, 3].map(|serial| value(op(serial))), "{ballast}");
+        // They are told that it arrived, and have nothing to do any more.
+        net.pass(6 * SECOND);
+        for node in [primary, other] {
+            let member = net.member(node);
+            assert_eq!((member.role(), member.poll_timeout()), (Role::Superseded, None), "{ballast}");
+        }
+        assert_eq!(orphaned(&net, primary), []);
+        assert_eq!(net.receipts(primary, op(3)).last(), Some(&(Stage::Unknown, None)));
+    }
+}
