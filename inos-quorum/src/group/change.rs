@@ -58,7 +58,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             return Err(ChangeError::TooMany);
         }
         let write = if let Mode::Flex { write } = self.config.mode { usize::from(write) } else { 1 };
-        if configuration.voters.len() < write.max(1) {
+        // One that is too small already, after a generation was forced, may only grow.
+        let voters = configuration.voters.len();
+        if voters == 0 || (voters < write && voters < before.len()) {
             return Err(ChangeError::Quorum);
         }
         if configuration.voters != before {
@@ -296,7 +298,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             .filter(|peer| peer.standing == Standing::Learner(NodeClass::Voter) && self.has_caught_up(peer))
             .map(|peer| peer.seat)
             .min();
-        let change = match (recruit, replaceable.first()) {
+        // A node that comes back as somebody else has lost the memory of its old seat, and is never two voters.
+        let former = recruit.and_then(|new| configuration.voters.iter().find(|voter| voter.node == new.node));
+        let change = match (recruit, former.or(replaceable.first())) {
             (Some(new), Some(&old)) => self.propose(|configuration| {
                 configuration.voters.retain(|&voter| voter != old);
                 configuration.voters.push(new);
@@ -314,11 +318,12 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// This primary is no voter any more: the one that holds most takes over.
     fn hand_over(&mut self) {
+        let (now, elect_min) = (self.now, self.config.elect_min);
         let heir = self
             .peers
             .iter_mut()
             .filter(|peer| peer.standing == Standing::Voter)
-            .max_by_key(|peer| (peer.matched, core::cmp::Reverse(peer.seat)));
+            .max_by_key(|peer| (now < peer.heard_at + elect_min, peer.matched, core::cmp::Reverse(peer.seat)));
         if let Some(heir) = heir {
             heir.owes_elect = true;
         }

@@ -26,7 +26,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         self.wake();
         // One that has started anew leads nobody any more.
-        if self.quiet && self.primary.is_some_and(|primary| primary.node == node) {
+        let leads = self.primary.is_some_and(|primary| primary.node == node);
+        if self.quiet && leads && !has(Bug::SilenceTrusted) {
             self.quiet = false;
             let elect_min = self.config.elect_min;
             self.election_at = self.now + self.rng.between(Duration::ZERO, elect_min / 2);

@@ -467,9 +467,7 @@ impl<const MERGES: bool> World<MERGES> {
             Role::Primary if group.poll_timeout().is_none() => self.coverage.silent_group = true,
             Role::Primary if self.newest_primary < group.epoch() => {
                 self.newest_primary = group.epoch();
-                if self.rng.chance(500) {
-                    self.at(1, Happening::Believers);
-                }
+                self.at(1, Happening::Believers);
                 self.strike_the_new_primary(node);
             }
             _ => {}

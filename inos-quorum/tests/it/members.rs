@@ -174,9 +174,7 @@ fn who_lost_its_memory_comes_back_as_somebody_else() {
     net.member(primary).add_learner(now, again, NodeClass::Voter).expect("all is calm");
     net.pass(SECOND);
     assert_eq!(net.values(node), [value(op(1))]);
-    let now = net.now;
-    net.member(primary).replace(now, seat(node), again).expect("caught up");
-    net.pass(SECOND);
+    // It takes the place of its old seat by itself.
     assert!(net.member(primary).configuration().voters.contains(&again));
     assert!(!net.member(primary).configuration().is_voter(seat(node)));
 }
@@ -331,4 +329,56 @@ fn strangers_are_not_heard_and_introduced_ones_are() {
     assert!(matches!(refused, Err(MessageError::NotMember { .. })));
     net.pass(5 * SECOND);
     assert_eq!((net.primary(), net.member(primary).epoch()), (Some(primary), epoch));
+}
+
+#[test]
+fn who_leaves_hands_over_to_somebody_alive() {
+    let config = Config { target: 5, recruit_below: 0, ..config(1000) };
+    let (mut net, primary) = Net::elected(6, &config);
+    // The requests to take over are lost while the change is made.
+    net.lose = |frame| frame[3] == 12;
+    let now = net.now;
+    net.member(primary).leave(now).expect("all is calm");
+    net.settle();
+    let dead = (0..6).find(|&node| node != primary).expect("six");
+    net.members[dead] = None;
+    net.lose = |_| false;
+    net.pass(60 * SECOND);
+    let heir = net.primary().expect("somebody");
+    assert_ne!(heir, primary, "a minute later the one that left still leads, and refuses writes");
+    net.write(heir, op(1)).expect("taken");
+}
+
+#[test]
+fn a_forced_group_grows_again() {
+    let config = Config { mode: Mode::Flex { write: 3 }, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let rest: Vec<usize> = (0..3).filter(|&node| node != primary).collect();
+    rest.iter().for_each(|&node| net.members[node] = None);
+    let now = net.now;
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for node in [3, 4] {
+        net.join(life(node), &config);
+        let now = net.now;
+        net.member(primary).add_learner(now, life(node), NodeClass::Voter).expect("all is calm");
+        net.pass(SECOND);
+    }
+    net.pass(30 * SECOND);
+    assert_eq!(net.member(primary).configuration().voters.len(), 3);
+}
+
+#[test]
+fn a_node_is_never_two_voters() {
+    // Below the target a learner would become a further voter at once.
+    let config = Config { target: 5, recruit_below: 3, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let node = (primary + 1) % 3;
+    net.join(life(node), &config);
+    let now = net.now;
+    net.member(primary).add_learner(now, life(node), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    let configuration = net.member(primary).configuration();
+    assert!(configuration.voters.contains(&life(node)) && !configuration.is_voter(seat(node)), "{configuration:?}");
+    assert_eq!(configuration.voters.len(), 3);
 }

@@ -69,10 +69,10 @@ fn a_seed_is_a_run() {
 fn traces_are_the_same_on_every_target() {
     let traces = Choice::ALL.map(|choice| [1, 2].map(|seed| run(choice, seed).trace));
     let known = [
-        [0xfc69_4066_1f5e_7a27, 0xea30_ccf0_5222_5d6d],
-        [0xd4ab_0ec7_0a43_2ea1, 0xc716_82a1_5cbb_c477],
-        [0xfe6c_78dc_2519_ce7c, 0x89b9_9902_ca5f_4e6c],
-        [0x06e3_52d0_e739_3ece, 0x822e_5f42_1c1b_2c2c],
+        [0x94da_f6de_2d60_d589, 0x8f3b_a58a_e6af_f0be],
+        [0x9146_3672_e2e7_9635, 0x9199_8532_d463_076b],
+        [0xb104_c338_6af6_f8c2, 0xf928_826f_f9fc_3830],
+        [0x0338_8a70_71c0_c737, 0x7693_249a_dae2_cf6e],
     ];
     assert_eq!(traces, known, "{traces:#x?}");
 }
