@@ -3,6 +3,7 @@
 mod change;
 pub(crate) mod client;
 pub(crate) mod config;
+mod contact;
 mod disk;
 mod election;
 mod entry;
@@ -35,7 +36,7 @@ use self::{
     log::{Log, len},
     orphans::Orphans,
     parcel::Incoming,
-    peer::{Ask, Peer, Standing},
+    peer::{Ask, Peer},
     state::State,
     wire::{Envelope, Message},
 };
@@ -53,8 +54,6 @@ const LAST_TIME: Duration = Duration::from_secs(u64::MAX / 2);
 /// No history is longer, and no configuration has a greater number: 146,000 years of a million changes a second. Leaves
 /// room for whatever is added to either.
 const MAX_SEQUENCE: u64 = 1 << 62;
-/// Nodes that are heard although they are no members.
-const MAX_CONTACTS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Start {
@@ -373,60 +372,6 @@ impl<N: Id, M: Machine> Group<N, M> {
     #[must_use]
     pub fn configuration(&self) -> &Configuration<N> {
         self.changes.back().map_or(&self.state.configuration, |(_, configuration)| configuration)
-    }
-
-    /// Brings `peers` in line with the configuration. Who was a member is still heard: it may hold orphans. Places in
-    /// `peers` stay what they are.
-    fn seat_peers(&mut self) {
-        let configuration = self.configuration().clone();
-        let own = self.envelope.seat;
-        // Who was a member is still heard, after a recovery as well.
-        for seat in configuration.seats().into_iter().chain(self.state.former()) {
-            if seat != own && !self.peers.iter().any(|peer| peer.seat == seat) {
-                let mut peer = Peer::new(seat, Standing::Contact);
-                peer.lead(self.log.last().sequence + 1, self.now);
-                self.peers.push(peer);
-            }
-        }
-        for peer in &mut self.peers {
-            let before = peer.standing;
-            peer.standing = match configuration.learners.iter().find(|(seat, _)| *seat == peer.seat) {
-                _ if configuration.is_voter(peer.seat) => Standing::Voter,
-                Some(&(_, class)) => Standing::Learner(class),
-                None => Standing::Contact,
-            };
-            peer.beat |= before == Standing::Contact && peer.is_member() && self.office == Office::Primary;
-        }
-    }
-
-    /// The place of a node that is no member.
-    fn seat_contact(&mut self, seat: Actor<N>) -> usize {
-        self.peers.push(Peer::new(seat, Standing::Contact));
-        self.peers.len() - 1
-    }
-
-    /// Of nodes that are no members, and no former ones that are remembered, those seated first give way. Places in
-    /// `peers` change: only between inputs.
-    fn forget_contacts(&mut self) {
-        let Self { peers, state, .. } = self;
-        let is_loose = |peer: &Peer<N>| !peer.is_member() && !peer.is_heir && !state.is_former(peer.seat);
-        let mut excess = peers.iter().filter(|peer| is_loose(peer)).count().saturating_sub(MAX_CONTACTS);
-        peers.retain(|peer| {
-            let goes = excess > 0 && is_loose(peer);
-            excess -= usize::from(goes);
-            !goes
-        });
-    }
-
-    /// Lets frames of a node be heard although this member does not know it as one of the group: the integrator's
-    /// directory says so. Needed when a member was away while others joined. The last 64 are remembered.
-    pub fn introduce(&mut self, node: N) {
-        if node != self.envelope.me.node && !self.introduced.contains(&node) {
-            if self.introduced.len() == MAX_CONTACTS {
-                self.introduced.pop_front();
-            }
-            self.introduced.push_back(node);
-        }
     }
 
     /// Takes a frame that the transport received from `from`, whom the transport has authenticated.
