@@ -122,6 +122,10 @@ impl<N: Id, M: Machine> Group<N, M> {
                 self.part(partings);
             }
         } else {
+            // Whoever is led is a member. If that is not so any more, it will ask again.
+            if self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min) {
+                return;
+            }
             let number = self.configuration().number;
             if number > 0 && configuration > number && self.removed.is_none() {
                 self.removed = Some(configuration);
@@ -131,8 +135,7 @@ impl<N: Id, M: Machine> Group<N, M> {
                 self.events.push_back(Event::Removed { configuration });
             }
             // What is not committed here may be missing there. Copies do no harm, the history knows what it contains.
-            let heard = self.heard_primary_at.is_some_and(|heard| self.now < heard + self.config.elect_min);
-            if !matches!(self.office, Office::Follower | Office::PreCandidate) || heard {
+            if !matches!(self.office, Office::Follower | Office::PreCandidate) {
                 return;
             }
             let last = self.log.last();

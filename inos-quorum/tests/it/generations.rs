@@ -12,6 +12,18 @@ use crate::net::{Net, config, life, op, seat, three, volatile};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A follower of `first` goes on by force, out of touch with the others, and is restarted.
+fn part(net: &mut Net, first: usize, config: &Config) {
+    let forced = (first + 1) % 3;
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.restart(forced, config);
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(forced).role(), Role::Primary);
+}
+
 /// The heir has handed over its office; members of the older generation talk to it all the time.
 #[test]
 fn an_older_generation_stops_on_sight_of_any_member() {
@@ -50,14 +62,7 @@ fn an_older_generation_stops_on_sight_of_any_member() {
 fn an_older_generation_stops_on_sight_of_an_heir_that_was_restarted() {
     let config = three();
     let (mut net, first) = Net::elected(3, &config);
-    let forced = (first + 1) % 3;
-    net.isolate(&[forced]);
-    let now = net.now;
-    net.member(forced).force_new_group(now, 77).expect("a voter");
-    net.settle();
-    net.restart(forced, &config);
-    net.pass(5 * SECOND);
-    assert_eq!(net.member(forced).role(), Role::Primary);
+    part(&mut net, first, &config);
     net.cut.clear();
     net.pass(30 * SECOND);
     let id = op(1);
@@ -73,13 +78,7 @@ fn a_restarted_heir_knows_where_the_histories_part() {
         net.write(first, op(serial)).expect("taken");
     }
     net.pass(SECOND / 2);
-    let forced = (first + 1) % 3;
-    net.isolate(&[forced]);
-    let now = net.now;
-    net.member(forced).force_new_group(now, 77).expect("a voter");
-    net.settle();
-    net.restart(forced, &config);
-    net.pass(5 * SECOND);
+    part(&mut net, first, &config);
     net.cut.clear();
     net.events.clear();
     net.pass(10 * SECOND);
@@ -232,4 +231,38 @@ fn former_members_are_forgotten() {
     }
     let kept = format!("{:?}", net.member(primary)).matches("Peer {").count();
     assert!(kept <= 2 + 64 + 64 + 1, "{kept} peers are kept");
+}
+
+/// A notice that comes while a primary is heard is one of before: who believed it would never ask again.
+#[test]
+fn who_is_led_is_no_former_member() {
+    let config = three();
+    let (mut net, primary) = Net::elected(4, &config);
+    let out = (primary + 1) % 4;
+    net.isolate(&[out]);
+    let now = net.now;
+    net.member(primary).remove(now, seat(out)).expect("all is calm");
+    net.pass(SECOND);
+    // Its question is answered, and the answer is late.
+    net.cut.retain(|&(from, _)| from != out);
+    net.pass(2 * SECOND);
+    let is_notice = |(_, to, frame): &&(usize, usize, Vec<u8>)| (*to, frame[3]) == (out, 11);
+    let (teller, _, late) = net.sent.iter().rfind(is_notice).expect("a notice").clone();
+    net.isolate(&[out]);
+    let mut told = net.member(out).clone();
+    let now = net.now;
+    told.handle_message(now, teller as u64, &late).expect("an honest frame");
+    assert_eq!(told.role(), Role::Learner, "out of touch, it believes");
+    // A member again before that answer comes.
+    net.member(primary).add_learner(now, seat(out), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND / 2);
+    net.cut.clear();
+    // Bare heartbeats arrive, no entries: it is led, and does not know its place yet.
+    net.lose = |frame| frame[3] == 5 && frame.len() > 138;
+    net.pass(SECOND / 2);
+    let now = net.now;
+    assert!(net.member(out).last() < net.member(primary).last() && net.member(out).primary() == Some(seat(primary)));
+    net.member(out).handle_message(now, teller as u64, &late).expect("an honest frame");
+    net.settle();
+    assert!(!net.events.iter().any(|(by, event)| *by == out && matches!(event, Event::Removed { .. })));
 }
