@@ -378,15 +378,7 @@ fn a_parcel_beyond_the_limit_is_never_begun() {
 #[test]
 fn a_history_beyond_the_end_of_numbers_is_refused() {
     let small = Config { ring_entries: 8, ..volatile() };
-    let (mut net, primary) = Net::elected(3, &small);
-    let away = (primary + 1) % 3;
-    net.isolate(&[away]);
-    for serial in 1..=100 {
-        net.write(primary, op(serial)).expect("taken");
-    }
-    net.cut.clear();
-    net.lose = |frame| frame[3] == 7 && frame.len() > 900;
-    net.pass(Duration::from_secs(1));
+    let (mut net, primary, away) = Net::behind(&small);
     let is_snapshot = |frame: &[u8]| (frame[3], frame[85]) == (7, 0) && frame.len() > 900;
     let (_, _, part) =
         net.sent.iter().find(|(_, to, frame)| *to == away && is_snapshot(frame)).expect("one part").clone();

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use inos_quorum::{Config, Event, OpId, Role, Stage};
 
-use crate::net::{Delta, Network, config, op, seat, value};
+use crate::net::{Delta, Network, config, one, op, seat, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,24 +25,9 @@ fn is_handover(frame: &[u8]) -> bool {
     (frame[3] == ORPHANS && body[..4] != [0; 4]) || (frame[3] == PART && body[0] == ORPHAN)
 }
 
-/// One of `voters` is primary, writes `writes` cut off, and is deposed. The network, that one, its successor.
-fn deposed(voters: usize, config: &Config, writes: &[(OpId, Delta)]) -> (Network<true>, usize, usize) {
-    let (mut net, old) = Network::elected(voters, config);
-    net.isolate(&[old]);
-    for (id, delta) in writes {
-        net.write_delta(old, *id, delta.clone()).expect("it cannot know yet");
-    }
-    let new = net.succeed(old);
-    (net, old, new)
-}
-
-fn one() -> [(OpId, Delta); 1] {
-    [(op(1), Delta::small(value(op(1))))]
-}
-
 /// The old primary follows the new one, and cannot hand over what it kept.
 fn with_kept(config: &Config, writes: &[(OpId, Delta)]) -> (Network<true>, usize, usize) {
-    let (mut net, old, new) = deposed(3, config, writes);
+    let (mut net, old, new) = Network::deposed(3, config, writes);
     net.lose = is_handover;
     net.cut.clear();
     net.pass(SECOND / 2);
@@ -85,7 +70,7 @@ fn what_was_kept_is_handed_over_until_it_arrives() {
 fn what_no_frame_holds_goes_in_parts() {
     let config = Config { max_frame: 1024, ..config(1000) };
     let writes = [1, 2, 3].map(|serial| (op(serial), Delta { value: value(op(serial)), ballast: 5000 }));
-    let (mut net, old, _) = deposed(3, &config, &writes);
+    let (mut net, old, _) = Network::deposed(3, &config, &writes);
     net.cut.clear();
     net.sent.clear();
     net.pass(SECOND / 2);
@@ -126,7 +111,7 @@ fn who_kept_it_may_come_to_lead() {
 fn the_oldest_give_way_and_that_is_told() {
     let config = Config { max_orphans: 2, ..config(1000) };
     let writes = [1, 2, 3, 4, 5].map(|serial| (op(serial), Delta::small(value(op(serial)))));
-    let (mut net, old, _) = deposed(3, &config, &writes);
+    let (mut net, old, _) = Network::deposed(3, &config, &writes);
     net.cut.clear();
     net.pass(SECOND / 2);
     assert!(is_merged(&mut net, &[op(4), op(5)]));
@@ -191,7 +176,7 @@ fn what_another_has_brought_is_not_handed_over() {
 /// The orphan is an entry of a primary that is deposed in its turn, and whoever brought it is gone.
 #[test]
 fn what_was_taken_in_and_dropped_again_is_handed_over_again() {
-    let (mut net, old, new) = deposed(5, &config(1000), &one());
+    let (mut net, old, new) = Network::deposed(5, &config(1000), &one());
     net.cut.clear();
     net.isolate(&[old, new]);
     net.pass(SECOND / 5);
@@ -209,7 +194,7 @@ fn what_was_taken_in_and_dropped_again_is_handed_over_again() {
 fn who_was_taken_out_of_the_group_hands_over() {
     for ballast in [0, 3000] {
         let config = Config { max_frame: 1024, ..config(1000) };
-        let (mut net, old, new) = deposed(5, &config, &[(op(1), Delta { value: value(op(1)), ballast })]);
+        let (mut net, old, new) = Network::deposed(5, &config, &[(op(1), Delta { value: value(op(1)), ballast })]);
         let now = net.now;
         net.pass(SECOND / 5);
         net.member(new).remove(now, seat(old)).expect("the others are sound");

@@ -182,16 +182,7 @@ fn who_lost_its_memory_comes_back_as_somebody_else() {
 #[test]
 fn a_straggler_gets_a_snapshot() {
     let small = Config { ring_entries: 8, max_frame: 1024, ..config(1000) };
-    let (mut net, primary) = Net::elected(3, &small);
-    let away = (primary + 1) % 3;
-    net.isolate(&[away]);
-    for serial in 1..=100 {
-        net.write(primary, op(serial)).expect("taken");
-    }
-    // Parts of kind 7 get lost at first.
-    net.cut.clear();
-    net.lose = |frame| frame[3] == 7 && frame.len() > 900;
-    net.pass(SECOND);
+    let (mut net, primary, away) = Net::behind(&small);
     assert_eq!(net.values(away).len(), 0, "no whole part arrived");
     net.lose = |_| false;
     net.pass(SECOND);

@@ -126,6 +126,11 @@ pub(crate) fn op(serial: u64) -> OpId {
     OpId { client: 1, serial }
 }
 
+/// One write.
+pub(crate) fn one() -> [(OpId, Delta); 1] {
+    [(op(1), Delta::small(value(op(1))))]
+}
+
 /// The seat of a founder.
 pub(crate) fn seat(node: usize) -> Actor<u64> {
     Actor { node: node as u64, incarnation: 0 }
@@ -223,6 +228,33 @@ impl<const MERGES: bool> Network<MERGES> {
             self.pass(Duration::from_millis(10));
         }
         panic!("no successor after ten seconds");
+    }
+
+    /// One of `voters` is primary, writes `writes` cut off, and is deposed. The network, that one, its successor.
+    pub(crate) fn deposed(voters: usize, config: &Config, writes: &[(OpId, Delta)]) -> (Self, usize, usize) {
+        let (mut net, old) = Self::elected(voters, config);
+        net.isolate(&[old]);
+        for (id, delta) in writes {
+            net.write_delta(old, *id, delta.clone()).expect("it cannot know yet");
+        }
+        let new = net.succeed(old);
+        (net, old, new)
+    }
+
+    /// A group of three, of which one is so far behind that it needs a snapshot, of which no long part has arrived yet.
+    /// The network, the primary, that one.
+    pub(crate) fn behind(config: &Config) -> (Self, usize, usize) {
+        let (mut net, primary) = Self::elected(3, config);
+        let away = (primary + 1) % 3;
+        net.isolate(&[away]);
+        for serial in 1..=100 {
+            net.write(primary, op(serial)).expect("taken");
+        }
+        net.cut.clear();
+        // Kind 7 is a part.
+        net.lose = |frame| frame[3] == 7 && frame.len() > 900;
+        net.pass(Duration::from_secs(1));
+        (net, primary, away)
     }
 
     /// The second life of a node.

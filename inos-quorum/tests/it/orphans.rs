@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use inos_quorum::{Config, Event, Lsn, Mode, OpId, Read, Resolution, Stage};
 
-use crate::net::{Delta, Network, config, life, op, seat, value};
+use crate::net::{Delta, Network, config, life, one, op, seat, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -17,21 +17,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const APPEND: u8 = 5;
 const APPEND_REPLY: u8 = 6;
 const ORPHANS: u8 = 9;
-
-/// One of three is primary, writes `writes` cut off, and is deposed. The network, that one, its successor.
-fn deposed<const MERGES: bool>(writes: &[(OpId, Delta)]) -> (Network<MERGES>, usize, usize) {
-    let (mut net, old) = Network::elected(3, &config(1000));
-    net.isolate(&[old]);
-    for (id, delta) in writes {
-        net.write_delta(old, *id, delta.clone()).expect("it cannot know yet");
-    }
-    let new = net.succeed(old);
-    (net, old, new)
-}
-
-fn one() -> [(OpId, Delta); 1] {
-    [(op(1), Delta::small(value(op(1))))]
-}
 
 fn fast() -> Config {
     Config { mode: Mode::Fast, ..config(1000) }
@@ -125,7 +110,7 @@ fn what_a_writer_of_a_lost_epoch_had_read_is_known() {
 
 #[test]
 fn a_write_that_its_client_repeated_is_contained() {
-    let (mut net, old, new) = deposed::<true>(&one());
+    let (mut net, old, new) = Network::<true>::deposed(3, &config(1000), &one());
     net.write(new, op(1)).expect("taken");
     heal(&mut net);
     assert_eq!(orphaned(&net), [(old, op(1), Resolution::Contained)]);
@@ -218,7 +203,7 @@ fn a_write_of_a_retired_life_is_older() {
 #[test]
 fn a_write_before_64_later_ones_of_its_client_is_refused() {
     for (later, resolution) in [(63, Resolution::Merged(1)), (64, Resolution::Refused)] {
-        let (mut net, old, new) = deposed::<true>(&one());
+        let (mut net, old, new) = Network::<true>::deposed(3, &config(1000), &one());
         for serial in 2..=1 + later {
             net.write(new, op(serial)).expect("taken");
         }
@@ -232,7 +217,7 @@ fn a_write_before_64_later_ones_of_its_client_is_refused() {
 
 #[test]
 fn a_machine_may_refuse() {
-    let (mut net, old, new) = deposed::<true>(&one());
+    let (mut net, old, new) = Network::<true>::deposed(3, &config(1000), &one());
     // It has that value already.
     net.write_delta(new, OpId { client: 2, serial: 1 }, Delta::small(value(op(1)))).expect("taken");
     heal(&mut net);
@@ -243,7 +228,7 @@ fn a_machine_may_refuse() {
 
 #[test]
 fn a_policy_may_refuse_for_the_machine() {
-    let (mut net, old, _) = deposed::<false>(&one());
+    let (mut net, old, _) = Network::<false>::deposed(3, &config(1000), &one());
     heal(&mut net);
     assert_eq!(orphaned(&net), [(old, op(1), Resolution::Refused)]);
     assert_eq!(discarded(&net, op(1)), [0, 1, 2]);
@@ -255,7 +240,7 @@ fn a_policy_may_refuse_for_the_machine() {
 #[test]
 fn a_write_ends_once() {
     for waits_s in [0, 6] {
-        let (mut net, old, _) = deposed::<true>(&one());
+        let (mut net, old, _) = Network::<true>::deposed(3, &config(1000), &one());
         net.pass(waits_s * SECOND);
         heal(&mut net);
         net.pass(6 * SECOND);
@@ -272,7 +257,7 @@ fn a_write_ends_once() {
 
 #[test]
 fn a_later_life_is_not_told() {
-    let (mut net, old, _) = deposed::<false>(&one());
+    let (mut net, old, _) = Network::<false>::deposed(3, &config(1000), &one());
     net.restart(old, &config(1000));
     heal(&mut net);
     assert_eq!(orphaned(&net), []);
