@@ -79,6 +79,9 @@ pub(crate) struct Peer<N> {
     /// The last entry it holds as storage demands, and which agrees with ours.
     pub(crate) matched: u64,
     pub(crate) flow: Flow,
+    /// The round in which the last stream broke off. Until a later one is echoed, answers may be to frames of that stream,
+    /// and say nothing of the probe.
+    pub(crate) streamed_to: u64,
     /// A frame is owed even without entries.
     pub(crate) beat: bool,
     /// The last round it echoed.
@@ -114,6 +117,7 @@ impl<N> Peer<N> {
             next: 1,
             matched: 0,
             flow: Flow::Probe,
+            streamed_to: 0,
             beat: false,
             round: 0,
             timed: None,
@@ -152,6 +156,7 @@ impl<N> Peer<N> {
         self.next = next;
         self.matched = 0;
         self.flow = Flow::Probe;
+        self.streamed_to = 0;
         self.beat = self.is_member();
         self.round = 0;
         self.keeps_orphans = false;

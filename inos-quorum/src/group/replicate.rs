@@ -296,7 +296,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         let parcel = matches!(slot.flow, Flow::Parcel(_));
         match mismatch {
             _ if parcel => {}
-            None => slot.flow = Flow::Stream,
+            // Else each answer to what is still under way of a stream would begin it anew, and be answered in turn.
+            None if round > slot.streamed_to => slot.flow = Flow::Stream,
+            None => {}
             Some(Mismatch::Blank) => self.start_parcel(peer, What::Snapshot),
             Some(Mismatch::Prev { prev, hint }) => {
                 // In a probe only the answer to the probe counts: older ones would send it back for nothing.
@@ -304,7 +306,10 @@ impl<N: Id, M: Machine> Group<N, M> {
                     prev <= slot.matched || (slot.flow != Flow::Stream && prev.checked_add(1) != Some(slot.next));
                 if !stale {
                     let agreed = self.log.agreeable(hint.sequence, hint.epoch).sequence;
-                    let slot = &mut self.peers[peer];
+                    let (slot, now_round) = (&mut self.peers[peer], self.lead.round);
+                    if slot.flow == Flow::Stream {
+                        slot.streamed_to = now_round;
+                    }
                     slot.next = (agreed + 1).clamp(slot.matched + 1, slot.next.max(slot.matched + 1));
                     slot.flow = Flow::Probe;
                     // At the base itself its log may still agree, until it says no; before it nobody can tell.

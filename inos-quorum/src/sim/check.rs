@@ -52,6 +52,15 @@ struct Known {
     is_orphan: bool,
 }
 
+/// A write that a member dropped from its log.
+#[derive(Clone, Copy, Debug)]
+struct Dropped {
+    by: Actor<u64>,
+    id: OpId,
+    /// What storage never had, a crash may take from the log and from the orphans alike.
+    was_held: bool,
+}
+
 /// A value of the one history, and its list after it.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -85,8 +94,8 @@ pub(super) struct Checker {
     configurations: BTreeMap<u64, Configuration<u64>>,
     /// Generation and epoch of the newest primary so far.
     newest_primary: (u64, u64),
-    /// Writes that members dropped from their logs: by whom, and which.
-    dropped: Vec<(Actor<u64>, OpId)>,
+    /// Writes that members dropped from their logs.
+    dropped: Vec<Dropped>,
     steps: u64,
 }
 
@@ -162,7 +171,7 @@ impl Checker {
 
     /// The writes that the member dropped from its log.
     pub(super) fn dropped_by(&self, seat: Actor<u64>) -> impl Iterator<Item = OpId> {
-        self.dropped.iter().filter(move |(by, _)| *by == seat).map(|&(_, id)| id)
+        self.dropped.iter().filter(move |dropped| dropped.by == seat).map(|dropped| dropped.id)
     }
 
     pub(super) fn epochs_with_primary(&self) -> usize {
@@ -239,6 +248,8 @@ impl Checker {
             watched.runs = false;
             watched.lease_until_us = 0;
             watched.loyal_until_us = u64::MAX;
+            let seat = watched.seat;
+            self.dropped.retain(|dropped| dropped.by != seat || dropped.was_held);
         }
     }
 
@@ -343,7 +354,8 @@ impl Checker {
         for (at, &epoch) in watched.mirror.iter().enumerate().skip(keep) {
             let lsn = Lsn { epoch, sequence: at as u64 + 1 };
             let write = self.entries.get(&lsn).and_then(|known| known.write);
-            self.dropped.extend(write.map(|id| (watched.seat, id)));
+            let was_held = watched.once_held.get(&epoch).is_some_and(|&once| once >= lsn.sequence);
+            self.dropped.extend(write.map(|id| Dropped { by: watched.seat, id, was_held }));
         }
         watched.mirror.truncate(keep);
     }

@@ -136,3 +136,50 @@ fn one_frame_is_always_under_way() {
     net.settle();
     assert_eq!(net.receipts(primary, op(5)), [(Stage::Committed, Some(5))]);
 }
+
+/// Every answer to a frame of a broken stream once began the stream anew: frames grew in number without end.
+#[test]
+fn a_network_that_reorders_is_not_flooded() {
+    let config = Config { max_frame: 1024, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=200 {
+        let now = net.now;
+        net.member(primary).write(now, op(serial), Delta { value: serial, ballast: 300 }).expect("taken");
+        net.settle();
+    }
+    // From here on frames between the two overtake each other as chance has it; the storage of the one is slow.
+    let pair = [primary, away];
+    let mut members = pair.map(|node| net.members[node].take().expect("it runs"));
+    let (mut frame, mut under_way, mut sent, mut chance) = (Vec::new(), Vec::new(), 0, 1_u64);
+    for beat in 1..=5 {
+        let now = net.now + config.heartbeat * beat;
+        members[0].handle_timeout(now);
+        for _ in 0..20_000 {
+            for from in [0, 1] {
+                while let Some(token) = members[from].poll_persist(&mut frame) {
+                    if from == 0 {
+                        members[0].persisted(now, token);
+                    }
+                }
+                while let Some(addressee) = members[from].poll_transmit(&mut frame) {
+                    if addressee == pair[1 - from] as u64 {
+                        under_way.push((from, frame.clone()));
+                        sent += 1;
+                    }
+                }
+            }
+            if under_way.is_empty() {
+                break;
+            }
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let place = usize::try_from(chance >> 33).expect("31 bits") % under_way.len();
+            let (from, frame) = under_way.swap_remove(place);
+            members[1 - from].handle_message(now, pair[from] as u64, &frame).expect("an honest frame");
+        }
+        // A hundred frames bring all that is missing, and each is answered.
+        assert!(sent < 400 * beat, "{sent} frames after {beat} heartbeats");
+    }
+    assert!(members[1].last().sequence > 20, "what comes in order is of use: {:?}", members[1].last());
+}
