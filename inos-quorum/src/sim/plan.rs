@@ -144,7 +144,7 @@ impl Plan {
         plan.spares = rng.pick(&[0, 0, 1, 2]);
         plan.ephemerals = rng.pick(&[0, 0, 1]);
         plan.detectors = rng.chance(300);
-        plan.context_per_thousand = rng.pick(&[200, 700]);
+        plan.context_per_thousand = rng.pick(&[0, 500, 1000]);
         plan.faulty_us = 60_000_000;
         plan.draw_weather(rng);
         plan.draw_config(rng);
