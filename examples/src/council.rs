@@ -262,6 +262,9 @@ impl Council {
                     Ok(_) | Err(WriteError::NotPrimary { .. }) => {}
                     Err(WriteError::Full { delta: back, .. }) => delta = back,
                     Err(WriteError::TooLarge { .. }) => return Err(CouncilError::Refused("it is larger than a frame")),
+                    Err(WriteError::Discarded { .. }) => {
+                        return Err(CouncilError::Refused("it fell out of the history"));
+                    }
                     Err(_) => return Err(CouncilError::Refused("its serial is too old")),
                 }
                 self.drain(primary);

@@ -223,7 +223,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(lsn)
     }
 
-    /// Forgets a client: the integrator promises that no write of it is repeated any more, nor under way.
+    /// Forgets a client: the integrator promises that no write of it is repeated any more, nor under way. Its greatest
+    /// serial is remembered until 1,024 more clients are expired: up to that, writes are
+    /// [`TooOld`](crate::WriteError::TooOld) and orphans are not taken in.
     ///
     /// # Errors
     ///

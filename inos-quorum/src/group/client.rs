@@ -5,12 +5,12 @@ use core::time::Duration;
 use super::{
     Group, Office,
     entry::{Body, Change},
-    session::WINDOW,
+    session::{Done, WINDOW},
     state::State,
 };
 use crate::{
-    Event, Id, Limit, Lsn, Machine, OpId, Read, ReadError, ReadId, ReceiptState, Session, Stage, VectorClock,
-    WriteError,
+    Event, Id, Limit, Lsn, Machine, OpId, Read, ReadError, ReadId, ReceiptState, Resolution, Session, Stage,
+    VectorClock, WriteError,
     bugs::{Bug, has},
 };
 
@@ -76,6 +76,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.events.len() >= self.config.max_events {
             return Err(WriteError::Full { limit: Limit::Events, delta });
         }
+        if let Some(done) = self.state.sessions.done(id).filter(|done| done.output.is_none()) {
+            return Err(WriteError::Discarded { lsn: done.lsn, delta });
+        }
         if let Some(lsn) = self.repeated(id) {
             return Ok(lsn);
         }
@@ -117,7 +120,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// The place of a write that is in the log already; sees to its receipt.
     fn repeated(&mut self, id: OpId) -> Option<Lsn> {
         if let Some(done) = self.state.sessions.done(id) {
-            let (lsn, output) = (done.lsn, Some(done.output.clone()));
+            let (lsn, output) = (done.lsn, done.output.clone());
             self.events.push_back(Event::Receipt { id, stage: Stage::Committed, lsn, output });
             return Some(lsn);
         }
@@ -134,8 +137,9 @@ impl<N: Id, M: Machine> Group<N, M> {
     fn await_receipt(&mut self, op: OpId, lsn: Lsn) {
         let at = self.pending.partition_point(|pending| pending.lsn.sequence < lsn.sequence);
         self.pending.insert(at, Pending { lsn, op });
-        if let Some(done) = self.tip.as_ref().and_then(|tip| tip.sessions.done(op)) {
-            let early = (lsn.sequence, done.lsn, done.output.clone());
+        let done = self.tip.as_ref().and_then(|tip| tip.sessions.done(op));
+        if let Some((place, output)) = done.and_then(|done| Some((done.lsn, done.output.clone()?))) {
+            let early = (lsn.sequence, place, output);
             let at = self.early.partition_point(|&(sequence, ..)| sequence < lsn.sequence);
             self.early.insert(at, early);
         }
@@ -144,6 +148,9 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Applied and unapplied serials count alike, so the answer does not depend on how fast the group commits.
     fn is_too_old(&self, id: OpId) -> bool {
+        if self.state.sessions.was_expired(id) {
+            return true;
+        }
         let from = self.lead.in_flight.partition_point(|(op, _)| *op <= id);
         let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client).count();
         let orphans = self.lead.orphans_in_flight.iter();
@@ -205,11 +212,17 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// After a snapshot: what it shows of the writes in doubt.
     pub(super) fn settle_doubts(&mut self) {
         let Self { doubts, events, state, .. } = self;
-        doubts.retain(|doubt| {
-            let Some(done) = state.sessions.done(doubt.op).filter(|done| done.lsn == doubt.lsn) else { return true };
-            let output = Some(done.output.clone());
-            events.push_back(Event::Receipt { id: doubt.op, stage: Stage::Committed, lsn: doubt.lsn, output });
-            false
+        doubts.retain(|&Doubt { lsn, op: id, .. }| match state.sessions.done(id) {
+            Some(Done { output: None, .. }) => {
+                events.push_back(Event::Orphaned { id, lsn, resolution: Resolution::Refused });
+                false
+            }
+            Some(done) if done.lsn == lsn => {
+                let output = done.output.clone();
+                events.push_back(Event::Receipt { id, stage: Stage::Committed, lsn, output });
+                false
+            }
+            _ => true,
         });
     }
 

@@ -102,12 +102,18 @@ pub enum ReceiptState {
 pub enum Resolution<O> {
     /// The history has it already: it was repeated by its client, or handed over before.
     Contained,
-    /// The writer of a committed write had read it: that write supersedes it.
+    /// The writer of a committed write had read it: that write supersedes it. It is not in the history, and will not
+    /// be: repeats of it get [`WriteError::Discarded`].
     Older,
     /// The machine has taken it in now.
     Merged(O),
-    /// The machine, or its policy, has refused it; or 64 later writes of its client are known.
+    /// The machine, or its policy, has refused it, now or when another copy of it came. It is not in the history, and
+    /// will not be: repeats of it get [`WriteError::Discarded`].
     Refused,
+    /// Whether it is in the history is not known any more, because its client repeated it: 64 later writes of the
+    /// client are known, or the client was expired, or the range of its dot was given up. It is not taken in. Look
+    /// before deciding anew.
+    Forgotten,
 }
 
 /// Acknowledgements of `Fast` that the history does not honour.
@@ -148,7 +154,8 @@ pub enum Event<N, O> {
         /// What the machine answered: present at [`Stage::Fast`] and [`Stage::Committed`].
         output: Option<O>,
     },
-    /// A write made at this member fell out of the history, and a later primary has dealt with it. Final.
+    /// A write made at this member fell out of the history, and a later primary has dealt with it; or it repeats one
+    /// that was refused so. Final.
     Orphaned {
         /// The write.
         id: OpId,
@@ -157,7 +164,8 @@ pub enum Event<N, O> {
         /// What became of it.
         resolution: Resolution<O>,
     },
-    /// On every member: a write that fell out of the history was not taken in again.
+    /// On every member: a write that fell out of the history was not taken in again. It is not in the history, unless
+    /// its client had repeated it and the group has forgotten so: see [`Resolution::Forgotten`].
     Discarded {
         /// The write.
         id: OpId,
@@ -265,12 +273,22 @@ pub enum WriteError<N, D> {
         /// The delta.
         delta: D,
     },
-    /// The caller: at least 64 greater serials of this client are known, so whether this one was applied is
+    /// The caller: at least 64 greater serials of this client are known, or the client was
+    /// [expired](crate::Group::expire_client) when this or a greater one was, so whether this one was applied is
     /// forgotten.
     #[error("serial {serial} is below the window of its client")]
     TooOld {
         /// As given.
         serial: u64,
+        /// The delta.
+        delta: D,
+    },
+    /// Nobody: a write of this id fell out of the history and was not taken in again. It is not in the history, and
+    /// will not be. Decide anew, with a new id.
+    #[error("the write was discarded where it stood, at {lsn:?}")]
+    Discarded {
+        /// Where it stood.
+        lsn: Lsn,
         /// The delta.
         delta: D,
     },

@@ -180,7 +180,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     pub(super) fn tell_orphan(&mut self, op: OpId, dot: Dot<N>, origin: Lsn, resolution: Resolution<M::Output>) {
         self.lead.orphans_in_flight.retain(|&(other, _)| other != dot);
         self.orphans.settle(|kept| kept == dot);
-        if matches!(resolution, Resolution::Refused | Resolution::Older) {
+        if matches!(resolution, Resolution::Refused | Resolution::Older | Resolution::Forgotten) {
             self.events.push_back(Event::Discarded { id: op, lsn: origin });
         }
         let doubted = self.doubts.iter().position(|doubt| doubt.lsn == origin && doubt.op == op);

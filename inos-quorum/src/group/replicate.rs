@@ -395,6 +395,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             match applied {
                 Applied::Nothing => {}
                 Applied::Write { op, lsn, output } => self.tell_committed(op, place, lsn, output),
+                Applied::Discarded { op } => self.tell_discarded(op, place),
                 Applied::Orphan { op, dot, origin, resolution } => self.tell_orphan(op, dot, origin, resolution),
                 Applied::EpochStart => self.tell_losses(),
                 Applied::Configuration => {
@@ -418,20 +419,32 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn tell_committed(&mut self, op: crate::OpId, place: Lsn, lsn: Lsn, output: M::Output) {
+        if self.ends_wait(op, place) {
+            self.events.push_back(Event::Receipt { id: op, stage: Stage::Committed, lsn, output: Some(output) });
+        }
+    }
+
+    /// A repeat that came into the log behind the orphan that was refused.
+    fn tell_discarded(&mut self, op: crate::OpId, place: Lsn) {
+        if self.ends_wait(op, place) {
+            self.events.push_back(Event::Orphaned { id: op, lsn: place, resolution: crate::Resolution::Refused });
+        }
+    }
+
+    /// The write at `place` is applied, or never will be. Whether its writer waits here.
+    fn ends_wait(&mut self, op: crate::OpId, place: Lsn) -> bool {
         if let Ok(at) = self.lead.in_flight.binary_search_by_key(&op, |&(op, _)| op)
             && self.lead.in_flight[at].1 == place.sequence
         {
             self.lead.in_flight.remove(at);
         }
         let awaited = match self.pending.front() {
-            Some(pending) if pending.lsn == place => self.pending.pop_front().map(|pending| pending.op),
+            Some(pending) if pending.lsn == place => self.pending.pop_front(),
             _ => None,
         };
         let doubted = self.doubts.iter().position(|doubt| doubt.lsn == place);
-        let doubted = doubted.map(|index| self.doubts.swap_remove(index).op);
-        if awaited.or(doubted).is_some() {
-            self.events.push_back(Event::Receipt { id: op, stage: Stage::Committed, lsn, output: Some(output) });
-        }
+        let doubted = doubted.map(|index| self.doubts.swap_remove(index));
+        awaited.is_some() || doubted.is_some()
     }
 
     /// Forgets the entries that nobody here needs, and that stragglers get as a snapshot.

@@ -9,12 +9,25 @@ use crate::{
 
 /// Serials remembered per client.
 pub(crate) const WINDOW: usize = 64;
+/// Clients that are remembered after they were expired.
+const MAX_EXPIRED: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Done<O> {
     pub(crate) serial: u64,
+    /// Where it was applied; of one that was refused, where it stood.
     pub(crate) lsn: Lsn,
-    pub(crate) output: O,
+    /// `None`: it fell out of the history and was not taken in again. No repeat of it is applied.
+    pub(crate) output: Option<O>,
+}
+
+/// What is left of a client that was expired.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Expired {
+    /// The greatest that was known.
+    serial: u64,
+    /// The entry that expired it: the least is forgotten first.
+    sequence: u64,
 }
 
 /// Part of the replicated state: a function of the applied entries and of nothing else.
@@ -22,11 +35,13 @@ pub(crate) struct Done<O> {
 pub(crate) struct Sessions<O> {
     /// Ascending serials, at most 64.
     clients: BTreeMap<u128, Vec<Done<O>>>,
+    /// The last 1,024.
+    expired: BTreeMap<u128, Expired>,
 }
 
 impl<O> Sessions<O> {
     pub(crate) const fn new() -> Self {
-        Self { clients: BTreeMap::new() }
+        Self { clients: BTreeMap::new(), expired: BTreeMap::new() }
     }
 
     pub(crate) fn done(&self, op: OpId) -> Option<&Done<O>> {
@@ -34,7 +49,7 @@ impl<O> Sessions<O> {
         window.binary_search_by_key(&op.serial, |done| done.serial).ok().map(|index| &window[index])
     }
 
-    /// Remembers an applied write; the least of more than 64 serials is forgotten.
+    /// Remembers a write that was applied or refused; the least of more than 64 serials is forgotten.
     ///
     /// The window holds the 64 greatest serials whatever the order of arrival, so the rule by which the primary
     /// refuses a serial (64 greater ones are known) gives the same answer before and after they are applied.
@@ -49,7 +64,7 @@ impl<O> Sessions<O> {
         }
     }
 
-    /// How many applied serials of the client are greater, at most 64.
+    /// How many known serials of the client are greater, at most 64.
     pub(crate) fn greater(&self, op: OpId) -> usize {
         let Some(window) = self.clients.get(&op.client) else { return 0 };
         window.len() - window.partition_point(|done| done.serial <= op.serial)
@@ -59,8 +74,27 @@ impl<O> Sessions<O> {
         self.clients.contains_key(&client)
     }
 
-    pub(crate) fn expire(&mut self, client: u128) {
-        self.clients.remove(&client);
+    /// Whether the serial, if it is not in the window, may have been there.
+    pub(crate) fn is_forgotten(&self, op: OpId) -> bool {
+        self.was_expired(op) || self.greater(op) >= WINDOW
+    }
+
+    /// Whether the client was expired when this or a greater serial was known.
+    pub(crate) fn was_expired(&self, op: OpId) -> bool {
+        self.expired.get(&op.client).is_some_and(|expired| op.serial <= expired.serial)
+    }
+
+    /// Forgets the client but for its greatest serial. `sequence` is that of the entry that says so.
+    pub(crate) fn expire(&mut self, client: u128, sequence: u64) {
+        let Some(last) = self.clients.remove(&client).and_then(|mut window| window.pop()) else { return };
+        let before = self.expired.remove(&client).map_or(0, |expired| expired.serial);
+        if self.expired.len() == MAX_EXPIRED
+            && let Some(oldest) =
+                self.expired.iter().min_by_key(|(_, expired)| expired.sequence).map(|(&client, _)| client)
+        {
+            self.expired.remove(&oldest);
+        }
+        self.expired.insert(client, Expired { serial: last.serial.max(before), sequence });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -75,12 +109,20 @@ impl<O> Sessions<O> {
             for done in window {
                 out.put_u64(done.serial);
                 out.put_lsn(done.lsn);
+                out.push(u8::from(done.output.is_some()));
+                let Some(output) = &done.output else { continue };
                 let len_at = out.len();
                 out.put_u64(0);
-                M::encode_output(&done.output, out);
+                M::encode_output(output, out);
                 let len = super::log::len(out.len() - len_at - 8);
                 out[len_at..len_at + 8].copy_from_slice(&len.to_le_bytes());
             }
+        }
+        out.put_count(self.expired.len());
+        for (client, expired) in &self.expired {
+            out.put(&client.to_le_bytes());
+            out.put_u64(expired.serial);
+            out.put_u64(expired.sequence);
         }
     }
 
@@ -92,7 +134,11 @@ impl<O> Sessions<O> {
             let mut window: Vec<Done<O>> = Vec::new();
             for _ in 0..count {
                 let (serial, lsn) = (from.u64()?, from.lsn()?);
-                let output = M::decode_output(from.huge_bytes()?).ok()?;
+                let output = match from.u8()? {
+                    0 => None,
+                    1 => Some(M::decode_output(from.huge_bytes()?).ok()?),
+                    _ => return None,
+                };
                 if window.last().is_some_and(|before| before.serial >= serial) {
                     return None;
                 }
@@ -103,6 +149,15 @@ impl<O> Sessions<O> {
             }
             clients.insert(client, window);
         }
-        Some(Self { clients })
+        let mut expired: BTreeMap<u128, Expired> = BTreeMap::new();
+        for _ in 0..from.u32()? {
+            let client = from.u128()?;
+            let ascends = expired.last_key_value().is_none_or(|(&before, _)| before < client);
+            if !ascends || expired.len() == MAX_EXPIRED {
+                return None;
+            }
+            expired.insert(client, Expired { serial: from.u64()?, sequence: from.u64()? });
+        }
+        Some(Self { clients, expired })
     }
 }

@@ -1,5 +1,8 @@
 //! The replicated state: a function of the committed entries and of nothing else.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::{collections::VecDeque, vec::Vec};
 
 use super::{
@@ -7,7 +10,7 @@ use super::{
     entry::{Body, Change, Raw},
     log::{Boundary, Log},
     membership::{Configuration, Generation, MAX_PARTINGS, Parting, put_partings, read_partings},
-    session::{Done, Sessions, WINDOW},
+    session::{Done, Sessions},
 };
 use crate::{
     Actor, Dot, Id, Lsn, Machine, OpId, Orphan, Policy, ReceiptState, Resolution, VectorClock,
@@ -51,6 +54,10 @@ pub(crate) enum Applied<N, O> {
         op: OpId,
         lsn: Lsn,
         output: O,
+    },
+    /// A repeat of a write that fell out of the history and was not taken in again: not applied.
+    Discarded {
+        op: OpId,
     },
     Orphan {
         op: OpId,
@@ -209,14 +216,14 @@ impl<N: Id, M: Machine> State<N, M> {
                 Applied::Nothing
             }
             Body::Expire(client) => {
-                self.sessions.expire(client);
+                self.sessions.expire(client, lsn.sequence);
                 Applied::Nothing
             }
         })
     }
 
     fn see(&mut self, dot: Dot<N>, change: &Change<'_>) -> Option<()> {
-        // A range that is given up counts as dealt with: its orphans are dropped as contained, never applied twice.
+        // A range that is given up counts as dealt with: its orphans are let go, never applied twice.
         let (Inserted::New | Inserted::Known | Inserted::GaveUp { .. }) = self.dots.insert(dot);
         if !change.extra.is_empty() {
             self.known.merge(&VectorClock::from_bytes(change.extra).ok()?);
@@ -227,39 +234,49 @@ impl<N: Id, M: Machine> State<N, M> {
     fn write(&mut self, lsn: Lsn, change: &Change<'_>) -> Option<Applied<N, M::Output>> {
         let op = change.op;
         if let Some(done) = self.sessions.done(op).filter(|_| !has(Bug::RetryAppliedTwice)) {
-            return Some(Applied::Write { op, lsn: done.lsn, output: done.output.clone() });
+            return Some(match done.output.clone() {
+                Some(output) => Applied::Write { op, lsn: done.lsn, output },
+                None => Applied::Discarded { op },
+            });
         }
         let output = self.machine.apply(lsn, &M::decode(change.delta).ok()?);
         if !has(Bug::RetryAppliedTwice) || self.sessions.done(op).is_none() {
-            self.sessions.insert(op.client, Done { serial: op.serial, lsn, output: output.clone() });
+            self.sessions.insert(op.client, Done { serial: op.serial, lsn, output: Some(output.clone()) });
         }
         Some(Applied::Write { op, lsn, output })
     }
 
-    /// Judges a write that was dropped elsewhere: only one that is new and concurrent reaches the machine.
+    /// Judges a write that was dropped elsewhere: only one that is new and concurrent reaches the machine. The session
+    /// remembers the others, so that what their writers are told stays true.
     fn adopt(&mut self, lsn: Lsn, dot: Dot<N>, origin: Lsn, change: &Change<'_>) -> Option<Resolution<M::Output>> {
-        let contained = self.sessions.done(change.op).is_some() || self.dots.contains(dot);
+        let op = change.op;
+        let done = self.sessions.done(op).map(|done| done.output.is_some());
+        // A dot may be known without its write: its range was given up, or its write is forgotten.
+        let forgotten = self.sessions.is_forgotten(op) || self.dots.contains(dot);
         let known = self.known.covers(dot) && !has(Bug::ContextIgnored);
         let older = known || self.retired.contains(&dot.actor);
-        let forgotten = self.sessions.greater(change.op) >= WINDOW;
         self.see(dot, change)?;
-        if contained {
-            return Some(Resolution::Contained);
-        }
-        if older {
-            return Some(Resolution::Older);
-        }
-        if forgotten || M::POLICY == Policy::Reject {
-            return Some(Resolution::Refused);
+        match done {
+            Some(true) => return Some(Resolution::Contained),
+            // Of another copy of it the writer was told that it is not in the history, and will not be.
+            Some(false) => return Some(Resolution::Refused),
+            None if forgotten => return Some(Resolution::Forgotten),
+            None => {}
         }
         let delta = M::decode(change.delta).ok()?;
         let read = change.read.min(self.parting(origin.epoch));
-        let Some(output) = self.machine.reconcile(lsn, &Orphan { lsn: origin, read, delta: &delta }) else {
-            return Some(Resolution::Refused);
+        let output = if older || M::POLICY == Policy::Reject {
+            None
+        } else {
+            self.machine.reconcile(lsn, &Orphan { lsn: origin, read, delta: &delta })
         };
-        let OpId { client, serial } = change.op;
-        self.sessions.insert(client, Done { serial, lsn, output: output.clone() });
-        Some(Resolution::Merged(output))
+        let place = if output.is_some() { lsn } else { origin };
+        self.sessions.insert(op.client, Done { serial: op.serial, lsn: place, output: output.clone() });
+        Some(match output {
+            Some(output) => Resolution::Merged(output),
+            None if older => Resolution::Older,
+            None => Resolution::Refused,
+        })
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use super::{
     trace::Entry,
     world::{Happening, World},
 };
-use crate::{Group, Lsn, OpId, Read, ReadError, Role, Session, VectorClock};
+use crate::{Group, Lsn, OpId, Read, ReadError, Role, Session, VectorClock, WriteError};
 
 #[derive(Clone, Debug)]
 struct Client {
@@ -142,6 +142,9 @@ impl<const MERGES: bool> World<MERGES> {
             let made_us = u64::try_from(local.as_micros()).unwrap_or(u64::MAX);
             let checked = self.oracle.took(node, id, lsn, made_us, &seen.latest);
             self.check(checked);
+        } else if let Err(WriteError::Discarded { .. }) = outcome {
+            let checked = self.oracle.discarded(id);
+            self.check(checked);
         } else if let Some(primary) = self.nodes[node].group.as_ref().and_then(Group::primary)
             && let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index))
         {
@@ -153,7 +156,7 @@ impl<const MERGES: bool> World<MERGES> {
 
     /// What an event means for its client.
     pub(super) fn told(&mut self, node: usize, group: &Group<u64, Lists<MERGES>>, told: Told) {
-        let (Told::Done(id) | Told::Unknown(id) | Told::Refused(id)) = told else { return };
+        let (Told::Done(id) | Told::Unknown(id) | Told::Refused(id) | Told::Forgotten(id)) = told else { return };
         let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index)) else {
             return;
         };
@@ -163,7 +166,10 @@ impl<const MERGES: bool> World<MERGES> {
                 client.pending.swap_remove(place);
                 self.read_own_write(node, group, id);
             }
-            // Of half of them the client makes no new write.
+            Told::Forgotten(_) => {
+                client.pending.swap_remove(place);
+            }
+            // Half of them the client repeats all the same.
             Told::Refused(_) if id.serial % 2 == 0 => {
                 client.pending.swap_remove(place);
             }

@@ -21,7 +21,7 @@ pub(super) struct Op {
     /// Where it stood each time it was acknowledged `Fast`. A repeat elsewhere may be acknowledged again.
     fast: Vec<Lsn>,
     committed: Option<Lsn>,
-    /// Members told their writer that it was dropped and is not coming back.
+    /// Its writer was told that it was dropped and is not coming back.
     refused: bool,
     /// A member said that it was not merged, or how it was.
     accounted: bool,
@@ -111,6 +111,8 @@ pub(super) enum Told {
     Unknown(OpId),
     /// It is not coming back.
     Refused(OpId),
+    /// Nobody knows any more.
+    Forgotten(OpId),
 }
 
 /// Steps of the linearizability checker per key. A list of 250 values takes about a thousand.
@@ -361,11 +363,26 @@ impl Oracle {
                 }
                 Ok(Told::Unknown(id))
             }
-            _ => {
+            Resolution::Older | Resolution::Refused => {
                 op.refused = true;
                 Ok(Told::Refused(id))
             }
+            Resolution::Forgotten => {
+                // Clients that write are not expired here, and no run has a thousand holes.
+                let written =
+                    usize::try_from(id.client).ok().and_then(|client| self.ops.get(client)).map_or(0, Vec::len);
+                if (written as u64).saturating_sub(id.serial) < 64 {
+                    return Err(Violation::new("what is forgotten is old", described()));
+                }
+                Ok(Told::Forgotten(id))
+            }
         }
+    }
+
+    /// A primary said that the write was discarded.
+    pub(super) fn discarded(&mut self, id: OpId) -> Result<(), Violation> {
+        self.op_mut(id)?.refused = true;
+        Ok(())
     }
 
     /// All writes at risk were made within one exposure, by the clock of their primary.
@@ -414,7 +431,7 @@ impl Oracle {
                 if op.committed.is_some() && found.map(|(lsn, _)| lsn) != op.committed {
                     return Err(Violation::new("no committed write is lost", format!("{id:?} {op:?} {found:?}")));
                 }
-                if op.refused && op.takes == 1 && found.is_some() {
+                if op.refused && found.is_some() {
                     return Err(Violation::new("a refused write has no effect", format!("{id:?} {op:?}")));
                 }
                 let lost = op.fast.iter().filter(|&&lsn| found.is_none_or(|(at, _)| at != lsn));

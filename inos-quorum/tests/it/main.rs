@@ -17,6 +17,7 @@ mod net;
 mod orphans;
 mod quorum;
 mod recovery;
+mod resolutions;
 mod sessions;
 mod silence;
 #[cfg(feature = "sim")]

@@ -1,0 +1,144 @@
+//! Goal: what the state says of an orphan is true when its bounds are reached, and it keeps to them. Method: entries
+//! applied one by one, without a group around them.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use alloc::{vec, vec::Vec};
+
+use super::{Applied, State};
+use crate::{
+    Actor, Dot, Generation, Lsn, Machine, OpId, Orphan, Policy, Resolution, Undecodable, VectorClock,
+    bytes::Reader,
+    group::{
+        Log,
+        entry::{Body, Change, Raw, put_entry},
+        membership::Configuration,
+    },
+};
+
+/// Counts what it was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Count(u8);
+
+impl Machine for Count {
+    type Delta = ();
+    type Output = u8;
+    const POLICY: Policy = Policy::Crdt;
+    fn encode((): &(), _: &mut Vec<u8>) {}
+    fn decode(_: &[u8]) -> Result<(), Undecodable> {
+        Ok(())
+    }
+    fn encode_output(output: &u8, out: &mut Vec<u8>) {
+        out.push(*output);
+    }
+    fn decode_output(bytes: &[u8]) -> Result<u8, Undecodable> {
+        bytes.try_into().map(u8::from_le_bytes).map_err(|_| Undecodable)
+    }
+    fn apply(&mut self, _: Lsn, (): &()) -> u8 {
+        self.0 = self.0.wrapping_add(1);
+        self.0
+    }
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        Self::decode_output(bytes).map(Self)
+    }
+    fn reconcile(&mut self, lsn: Lsn, _: &Orphan<'_, ()>) -> Option<u8> {
+        Some(self.apply(lsn, &()))
+    }
+}
+
+fn actor(node: u64, incarnation: u64) -> Actor<u64> {
+    Actor { node, incarnation }
+}
+
+/// Nodes 1, 2 and 3 vote, and 1 is primary of the first epoch.
+struct Driver {
+    state: State<u64, Count>,
+    counter: u64,
+}
+
+impl Driver {
+    fn new() -> Self {
+        let voters = vec![actor(1, 0), actor(2, 0), actor(3, 0)];
+        let configuration = Configuration { number: 1, voters, outgoing: Vec::new(), learners: Vec::new() };
+        let mut driver = Self { state: State::new(configuration), counter: 0 };
+        let (generation, previous) = (Generation::default(), Lsn::default());
+        driver.apply(&Body::EpochStart { author: actor(1, 1), generation, previous });
+        driver
+    }
+
+    fn apply(&mut self, body: &Body<'_, u64>) -> Applied<u64, u8> {
+        let mut bytes = Vec::new();
+        put_entry(&mut bytes, 1, body.kind(), |out| body.write(out));
+        let entry = Raw::read(&mut Reader(&bytes)).expect("written a moment ago");
+        self.state.apply(&entry, &Log::new(Lsn::default())).expect("sound")
+    }
+
+    fn write(&mut self, op: OpId, context: &VectorClock<u64>) {
+        let mut extra = Vec::new();
+        context.encode(&mut extra);
+        self.counter += 1;
+        let change = Change { op, read: 0, extra: &extra, delta: &[] };
+        let applied = self.apply(&Body::Write { counter: self.counter, change });
+        assert!(matches!(applied, Applied::Write { .. }));
+    }
+
+    fn orphan(&mut self, op: OpId, dot: Dot<u64>) -> Resolution<u8> {
+        let change = Change { op, read: 0, extra: &[], delta: &[] };
+        let origin = Lsn { epoch: 1, sequence: 1 };
+        match self.apply(&Body::Orphan { dot, origin, change }) {
+            Applied::Orphan { resolution, .. } => resolution,
+            _ => unreachable!("an orphan was applied"),
+        }
+    }
+
+    /// The bytes say it all.
+    fn reopen(&mut self) {
+        let mut bytes = Vec::new();
+        self.state.encode(&mut bytes);
+        self.state = State::decode(&bytes).expect("written a moment ago");
+    }
+}
+
+#[test]
+fn a_range_that_was_given_up_is_not_told_as_contained() {
+    let mut driver = Driver::new();
+    let other = actor(2, 1);
+    // Each second write of the other came as an orphan: 1,025 ranges are missing, and the first is given up.
+    for client in 1..=1025_u64 {
+        let op = OpId { client: client.into(), serial: 1 };
+        let told = driver.orphan(op, Dot { actor: other, counter: 2 * client });
+        assert!(matches!(told, Resolution::Merged(_)));
+    }
+    driver.reopen();
+    let op = OpId { client: 2000, serial: 1 };
+    assert_eq!(driver.orphan(op, Dot { actor: other, counter: 1 }), Resolution::Forgotten);
+    assert!(matches!(driver.orphan(op, Dot { actor: other, counter: 3 }), Resolution::Merged(_)), "a hole still kept");
+    assert_eq!(driver.orphan(op, Dot { actor: other, counter: 3 }), Resolution::Contained);
+}
+
+#[test]
+fn what_was_discarded_is_remembered_with_the_session() {
+    let mut driver = Driver::new();
+    let (op, other) = (OpId { client: 5, serial: 1 }, actor(2, 1));
+    let mut context = VectorClock::new();
+    context.increment(other);
+    driver.write(OpId { client: 6, serial: 1 }, &context);
+    assert_eq!(driver.orphan(op, Dot { actor: other, counter: 1 }), Resolution::Older);
+    driver.reopen();
+    // A copy that stood elsewhere, of which no writer has read.
+    assert_eq!(driver.orphan(op, Dot { actor: actor(3, 1), counter: 1 }), Resolution::Refused);
+    driver.counter += 1;
+    let change = Change { op, read: 0, extra: &[], delta: &[] };
+    let repeat = driver.apply(&Body::Write { counter: driver.counter, change });
+    assert!(matches!(repeat, Applied::Discarded { op: told } if told == op));
+    assert_eq!(driver.state.machine, Count(1));
+    driver.apply(&Body::Expire(op.client));
+    driver.reopen();
+    assert_eq!(driver.orphan(op, Dot { actor: actor(3, 1), counter: 2 }), Resolution::Forgotten);
+    let later = OpId { serial: 2, ..op };
+    assert!(matches!(driver.orphan(later, Dot { actor: actor(3, 1), counter: 3 }), Resolution::Merged(_)));
+}

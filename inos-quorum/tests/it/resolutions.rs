@@ -1,0 +1,283 @@
+//! Goal: what a writer is told of a write that fell out of the history is true, whatever it repeated, and stays so.
+//! Method: scripted stories on an obedient network.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use core::time::Duration;
+
+use inos_quorum::{
+    Actor, Boot, Config, Event, Group, Lsn, Machine, Mode, OpId, Orphan, Policy, Read, Resolution, Role, Stage,
+    Undecodable, WriteError,
+};
+
+use crate::net::{Net, config, op, value, volatile};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Sum(u64);
+
+impl Machine for Sum {
+    type Delta = u64;
+    type Output = u64;
+    const POLICY: Policy = Policy::Crdt;
+    fn encode(delta: &u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&delta.to_le_bytes());
+    }
+    fn decode(bytes: &[u8]) -> Result<u64, Undecodable> {
+        bytes.try_into().map(u64::from_le_bytes).map_err(|_| Undecodable)
+    }
+    fn apply(&mut self, _: Lsn, delta: &u64) -> u64 {
+        self.0 += delta;
+        self.0
+    }
+    fn encode_output(output: &u64, out: &mut Vec<u8>) {
+        Self::encode(output, out);
+    }
+    fn decode_output(bytes: &[u8]) -> Result<u64, Undecodable> {
+        Self::decode(bytes)
+    }
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        Self::encode(&self.0, out);
+    }
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        Self::decode(bytes).map(Self)
+    }
+    fn reconcile(&mut self, lsn: Lsn, orphan: &Orphan<'_, u64>) -> Option<u64> {
+        Some(self.apply(lsn, orphan.delta))
+    }
+}
+
+/// A network for it.
+struct Sums {
+    now: Duration,
+    members: Vec<Group<u64, Sum>>,
+    alone: Option<usize>,
+    events: Vec<(usize, Event<u64, u64>)>,
+}
+
+impl Sums {
+    fn new(config: &Config) -> Self {
+        let make = |node| {
+            let me = Actor { node, incarnation: 1 };
+            Group::new(config.clone(), me, 7, Boot::Genesis(vec![0, 1, 2])).expect("sound")
+        };
+        Self { now: SECOND, members: (0..3).map(make).collect(), alone: None, events: Vec::new() }
+    }
+
+    fn settle(&mut self) {
+        let mut buffer = Vec::new();
+        loop {
+            let mut moved = false;
+            for node in 0..3 {
+                while let Some(token) = self.members[node].poll_persist(&mut buffer) {
+                    self.members[node].persisted(self.now, token);
+                }
+                while let Some(event) = self.members[node].poll_event() {
+                    self.events.push((node, event));
+                }
+                while let Some(to) = self.members[node].poll_transmit(&mut buffer) {
+                    moved = true;
+                    let to = usize::try_from(to).expect("small");
+                    if (self.alone == Some(node)) == (self.alone == Some(to)) {
+                        let _ = self.members[to].handle_message(self.now, node as u64, &buffer);
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now += MS;
+            for member in &mut self.members {
+                member.handle_timeout(self.now);
+            }
+            self.settle();
+        }
+    }
+
+    fn primary(&self) -> usize {
+        let claims = self.members.iter().enumerate().filter(|(_, member)| member.role() == Role::Primary);
+        claims.max_by_key(|(_, member)| member.epoch()).expect("elected").0
+    }
+
+    fn write(&mut self, node: usize, id: OpId, delta: u64) {
+        self.members[node].write(self.now, id, delta).expect("taken");
+        self.settle();
+    }
+}
+
+#[test]
+fn an_orphan_of_an_expired_client_is_not_applied_again() {
+    let mut net = Sums::new(&volatile());
+    net.pass(3 * SECOND);
+    let first = net.primary();
+    net.alone = Some(first);
+    net.write(first, op(1), 100);
+    net.pass(3 * SECOND);
+    let second = net.primary();
+    assert_ne!(first, second);
+    // As `LocalOnly` says: repeated with the same id. Committed: the client is done, and repeats nothing.
+    net.write(second, op(1), 100);
+    assert_eq!(net.members[second].read(Read::Committed).expect("never fails").0.0, 100);
+    let now = net.now;
+    net.members[second].expire_client(now, 1).expect("known");
+    net.settle();
+    net.alone = None;
+    net.pass(3 * SECOND);
+    assert_eq!(net.members[second].read(Read::Committed).expect("never fails").0.0, 100, "applied twice");
+}
+
+#[test]
+fn a_refused_orphan_stays_out_of_the_history() {
+    let (mut net, first) = Net::elected(3, &config(1000));
+    net.isolate(&[first]);
+    net.write(first, op(1)).expect("taken");
+    net.pass(2 * SECOND + SECOND / 2);
+    net.cut.clear();
+    net.pass(SECOND);
+    let second = net.primary().expect("elected");
+    assert_ne!(first, second);
+    let refused = |(by, event): &(usize, Event<u64, u64>)| {
+        *by == first && matches!(event, Event::Orphaned { resolution: Resolution::Refused, .. })
+    };
+    assert!(net.events.iter().any(refused), "told as refused");
+    // The repeat was under way all the time.
+    let repeated = net.write(second, op(1));
+    assert!(matches!(repeated, Err(WriteError::Discarded { lsn: Lsn { epoch: 1, .. }, .. })), "{repeated:?}");
+    // And wherever it is repeated after all this.
+    let now = net.now;
+    let third = 3 - first - second;
+    net.member(second).transfer_primary(now, seat(third)).expect("a voter");
+    net.pass(SECOND);
+    assert_eq!(net.member(third).role(), Role::Primary);
+    assert!(matches!(net.write(third, op(1)), Err(WriteError::Discarded { .. })));
+    assert!(net.values(third).is_empty());
+}
+
+/// The repeat is in the log behind the orphan before anybody knows that the orphan is refused.
+fn a_repeat_behind_a_refused_orphan(mode: Mode) {
+    let (mut net, first) = Net::elected(5, &Config { mode, ..config(1000) });
+    net.isolate(&[first]);
+    net.write(first, op(1)).expect("taken");
+    net.pass(3 * SECOND);
+    let second = net.primary().expect("elected");
+    assert_ne!(first, second);
+    net.isolate(&[second]);
+    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
+    let before = net.member(second).last();
+    net.pass(SECOND / 2);
+    assert_eq!(net.member(second).last().sequence, before.sequence + 1, "the orphan is in the log, and nothing else");
+    assert_eq!(net.member(second).committed(), before);
+    let place = net.write(second, op(1)).expect("taken");
+    net.pass(SECOND / 10);
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    for by in [first, second] {
+        let told = |(from, event): &(usize, Event<u64, u64>)| match event {
+            Event::Orphaned { id, lsn, resolution } if *from == by && *id == op(1) => Some((*lsn, resolution.clone())),
+            _ => None,
+        };
+        let told: Vec<_> = net.events.iter().filter_map(told).collect();
+        assert!(matches!(told[..], [(lsn, Resolution::Refused)] if by == first || lsn == place), "{by}: {told:?}");
+        let stages: Vec<_> = net.receipts(by, op(1)).into_iter().map(|(stage, _)| stage).collect();
+        assert!(matches!(stages[..], [] | [Stage::LocalOnly]), "{by}: {stages:?}");
+    }
+    for node in 0..5 {
+        assert!(net.values(node).is_empty());
+    }
+}
+
+#[test]
+fn a_repeat_behind_a_refused_orphan_is_not_applied() {
+    a_repeat_behind_a_refused_orphan(Mode::Majority);
+}
+
+#[test]
+fn a_repeat_behind_a_refused_orphan_is_not_acknowledged_early() {
+    a_repeat_behind_a_refused_orphan(Mode::Fast);
+}
+
+/// Another member handed the copy over; the writer learns it from a snapshot.
+#[test]
+fn a_snapshot_shows_that_a_write_was_refused() {
+    let (mut net, first) = Net::elected(5, &Config { ring_entries: 4, ..config(1000) });
+    let mate = (first + 1) % 5;
+    net.isolate(&[first, mate]);
+    net.write(first, op(1)).expect("taken");
+    net.pass(3 * SECOND);
+    let second = net.primary().expect("elected");
+    net.cut.clear();
+    net.isolate(&[first]);
+    net.pass(SECOND / 2);
+    for serial in 1..=20 {
+        net.write(second, OpId { client: 2, serial }).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    assert!(matches!(net.write(second, op(1)), Err(WriteError::Discarded { .. })), "the mate had a copy");
+    net.cut.clear();
+    net.pass(SECOND);
+    assert_eq!(net.member(first).counters().snapshots_installed, 1);
+    net.pass(9 * SECOND);
+    let ends: Vec<_> = net.events.iter().filter(|(by, event)| *by == first && ends(event, op(1))).collect();
+    assert!(matches!(ends[..], [(_, Event::Orphaned { resolution: Resolution::Refused, .. })]), "{ends:?}");
+}
+
+fn ends(event: &Event<u64, u64>, of: OpId) -> bool {
+    match event {
+        Event::Orphaned { id, .. } => *id == of,
+        Event::Receipt { id, stage: Stage::Committed | Stage::Unknown, .. } => *id == of,
+        _ => false,
+    }
+}
+
+#[test]
+fn the_last_clients_that_were_expired_are_remembered() {
+    let (mut net, primary) = Net::elected(3, &volatile());
+    for client in 1..=1025 {
+        net.write(primary, OpId { client, serial: 7 }).expect("taken");
+        let now = net.now;
+        net.member(primary).expire_client(now, client).expect("known");
+        net.settle();
+    }
+    for client in [2, 3, 1025] {
+        let late = net.write(primary, OpId { client, serial: 7 });
+        assert!(matches!(late, Err(WriteError::TooOld { serial: 7, .. })), "{late:?}");
+    }
+    net.write(primary, OpId { client: 2, serial: 8 }).expect("it has more to write");
+    net.write(primary, OpId { client: 1, serial: 7 }).expect("the oldest is forgotten");
+}
+
+#[test]
+fn what_is_in_the_history_is_not_told_as_refused() {
+    let (mut net, first) = Net::elected(3, &config(1000));
+    net.isolate(&[first]);
+    net.write(first, op(1)).expect("taken");
+    net.pass(2 * SECOND + SECOND / 2);
+    let second = net.primary().expect("elected");
+    assert_ne!(first, second);
+    for serial in 1..=65 {
+        net.write(second, op(serial)).expect("taken");
+    }
+    assert_eq!(net.values(second)[0], value(op(1)));
+    net.cut.clear();
+    net.pass(SECOND);
+    let told: Vec<_> = net
+        .events
+        .iter()
+        .filter(|(by, event)| *by == first && matches!(event, Event::Orphaned { .. }))
+        .map(|(_, event)| event.clone())
+        .collect();
+    assert!(matches!(told[..], [Event::Orphaned { resolution: Resolution::Forgotten, .. }]), "{told:?}");
+}
