@@ -158,7 +158,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.state.sessions.greater(id) + unapplied + adopted >= WINDOW
     }
 
-    pub(super) fn has_room_for(&self, client: u128) -> bool {
+    fn has_room_for(&self, client: u128) -> bool {
         if self.state.sessions.knows(client) {
             return true;
         }

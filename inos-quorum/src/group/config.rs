@@ -104,7 +104,7 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// Entries not yet committed beyond which writes are refused. At least 1. Default 1,024.
     pub max_uncommitted: u64,
-    /// Clients remembered for their retries; a further client is refused. Default 4,096.
+    /// Clients remembered for their retries; a further client is refused. Those of orphans come on top. Default 4,096.
     pub max_clients: usize,
     /// Reads under way beyond which `read_index` is refused. Default 1,024.
     pub max_reads: usize,

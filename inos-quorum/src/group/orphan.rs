@@ -147,14 +147,14 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     /// The primary puts an orphan into the log, unless the history has dealt with it. One that finds no room now is
-    /// handed over again.
+    /// handed over again. Its client had a place among `max_clients` where it was taken, and gets one here whether or
+    /// not they are all taken: it would be handed over for ever.
     fn adopt_orphan(&mut self, payload: &[u8]) {
         let Some(body @ Body::Orphan { dot, .. }) = Body::<N>::read(ORPHAN, payload) else { return };
         let in_flight = self.lead.orphans_in_flight.iter().any(|&(other, _)| other == dot);
         let known = self.state.dots.contains(dot) || in_flight;
         let room = self.uncommitted() < self.config.max_uncommitted;
-        let client = body.change().is_some_and(|change| self.has_room_for(change.op.client));
-        if self.office == Office::Primary && !known && room && client {
+        if self.office == Office::Primary && !known && room {
             self.append(&body);
         }
     }

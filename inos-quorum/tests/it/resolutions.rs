@@ -281,3 +281,19 @@ fn what_is_in_the_history_is_not_told_as_refused() {
         .collect();
     assert!(matches!(told[..], [Event::Orphaned { resolution: Resolution::Forgotten, .. }]), "{told:?}");
 }
+
+#[test]
+fn an_orphan_of_an_unknown_client_is_dealt_with_when_all_places_are_taken() {
+    let (mut net, first) = Net::elected(3, &Config { max_clients: 1, ..config(1000) });
+    net.isolate(&[first]);
+    net.write(first, OpId { client: 2, serial: 1 }).expect("taken");
+    net.pass(3 * SECOND);
+    let second = net.primary().expect("elected");
+    assert_ne!(first, second);
+    net.write(second, op(1)).expect("taken");
+    net.cut.clear();
+    net.pass(600 * SECOND);
+    let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if id.client == 2));
+    let frames = net.sent.iter().filter(|sent| sent.0 == first && sent.2[3] == 9).count();
+    assert!(discarded, "ten minutes later it is still handed over, {frames} times by now");
+}
