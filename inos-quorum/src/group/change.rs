@@ -81,7 +81,8 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Adds a learner: it gets everything and counts in no quorum. `seat` is the [`Actor`] of a member started with
     /// [`Boot::Join`](crate::Boot::Join). One of the class [`NodeClass::Voter`] becomes a voter by itself when the
-    /// group has fewer than `target`, or in place of one that has been unreachable for `unreachable`.
+    /// group has fewer than `target`, or in place of one that has been unreachable for `unreachable`. A life that was
+    /// [retired](Self::retire) is not added again.
     ///
     /// # Errors
     ///
@@ -90,6 +91,15 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.check_change_allowed(now)?;
         if self.configuration().class(seat).is_some() {
             return Err(ChangeError::AlreadyMember);
+        }
+        let life = self.peer(seat).and_then(|peer| peer.life);
+        let life = life.map_or(seat, |incarnation| Actor { node: seat.node, incarnation });
+        if self.state.is_retired(seat) || self.state.is_retired(life) {
+            return Err(ChangeError::Retired);
+        }
+        let retires = |at| matches!(self.log.body(at), Some(Body::Retire(actor)) if actor == seat || actor == life);
+        if (self.commit + 1..=self.log.last().sequence).any(retires) {
+            return Err(ChangeError::Busy);
         }
         self.propose(|configuration| configuration.learners.push((seat, class)))
     }

@@ -366,6 +366,10 @@ pub enum ChangeError {
     /// The time or the caller: the actor lives, is unknown, or some member has not applied what it wrote.
     #[error("the actor cannot be retired")]
     NotRetirable,
+    /// The caller: this life was [retired](crate::Group::retire), so what it would write counts for nothing once it is
+    /// an orphan. Start it anew.
+    #[error("this life is retired")]
+    Retired,
     /// A later generation of the group exists.
     #[error("this member is superseded")]
     Superseded,

@@ -7,8 +7,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use core::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, Event, Group, Lsn, Machine, Mode, OpId, Orphan, Policy, Read, Resolution, Role, Stage,
-    Undecodable, WriteError,
+    Actor, Boot, ChangeError, Config, Event, Group, Lsn, Machine, Mode, NodeClass, OpId, Orphan, Policy, Read,
+    Resolution, Role, Stage, Undecodable, WriteError,
 };
 
 use crate::net::{Net, config, op, value, volatile};
@@ -18,6 +18,14 @@ const MS: Duration = Duration::from_millis(1);
 
 fn seat(node: usize) -> Actor<u64> {
     Actor { node: node as u64, incarnation: 0 }
+}
+
+fn joiner(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 1 }
+}
+
+fn three() -> Config {
+    Config { target: 3, recruit_below: 3, ..config(1000) }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -296,4 +304,38 @@ fn an_orphan_of_an_unknown_client_is_dealt_with_when_all_places_are_taken() {
     let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if id.client == 2));
     let frames = net.sent.iter().filter(|sent| sent.0 == first && sent.2[3] == 9).count();
     assert!(discarded, "ten minutes later it is still handed over, {frames} times by now");
+}
+
+#[test]
+fn a_retired_life_is_no_member_again() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(joiner(3), &config);
+    let add = |net: &mut Net, by: usize| {
+        let now = net.now;
+        let outcome = net.member(by).add_learner(now, joiner(3), NodeClass::Voter);
+        net.pass(SECOND);
+        outcome
+    };
+    add(&mut net, primary).expect("all is calm");
+    let gone = (primary + 1) % 3;
+    let now = net.now;
+    net.member(primary).replace(now, seat(gone), joiner(3)).expect("caught up");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(primary).transfer_primary(now, joiner(3)).expect("a voter");
+    net.settle();
+    net.write(3, op(1)).expect("taken");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(3).leave(now).expect("all is calm");
+    net.pass(2 * SECOND);
+    let heir = net.primary().expect("elected");
+    assert_ne!(heir, 3);
+    let now = net.now;
+    net.member(heir).retire(now, joiner(3)).expect("no member any more");
+    let at_once = net.member(heir).add_learner(now, joiner(3), NodeClass::Voter);
+    assert_eq!(at_once, Err(ChangeError::Busy), "it is being retired");
+    net.settle();
+    assert_eq!(add(&mut net, heir), Err(ChangeError::Retired), "its dots mean nothing any more");
 }
