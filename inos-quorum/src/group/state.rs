@@ -19,7 +19,7 @@ use crate::{
     clock::{Dots, Inserted},
 };
 
-/// Boundaries of epochs, and retired actors, that are remembered.
+/// Boundaries of epochs, retired actors, and actors known from writers alone, that are remembered.
 const MEMORY: usize = 1024;
 /// Former members that are remembered.
 pub(crate) const MAX_FORMER: usize = 64;
@@ -226,9 +226,31 @@ impl<N: Id, M: Machine> State<N, M> {
         // A range that is given up counts as dealt with: its orphans are let go, never applied twice.
         let (Inserted::New | Inserted::Known | Inserted::GaveUp { .. }) = self.dots.insert(dot);
         if !change.extra.is_empty() {
-            self.known.merge(&VectorClock::from_bytes(change.extra).ok()?);
+            self.hear(&VectorClock::from_bytes(change.extra).ok()?);
         }
         Some(())
+    }
+
+    /// What a writer had read. Of lives that are over and forgotten nothing is learned, or the clocks of old sessions
+    /// would bring them back for good.
+    fn hear(&mut self, clock: &VectorClock<N>) {
+        for dot in clock.dots() {
+            if self.known.counter(dot.actor) > 0 || self.is_of_interest(dot.actor) {
+                self.known.observe(dot);
+            }
+        }
+    }
+
+    /// Whether the history may still come to orphans of the actor: it has writes of it, or it belongs to a member, or
+    /// wrote an epoch. Of those without writes 1,024 are heard of.
+    fn is_of_interest(&self, actor: Actor<N>) -> bool {
+        let seen = self.dots.clock();
+        if self.is_retired(actor) || seen.counter(actor) > 0 {
+            return !self.is_retired(actor);
+        }
+        let member = self.configuration.seats().into_iter().any(|seat| seat.node == actor.node);
+        let author = self.boundaries.iter().any(|boundary| boundary.author == actor);
+        (member || author) && self.known.dots().filter(|dot| seen.counter(dot.actor) == 0).count() < MEMORY
     }
 
     fn write(&mut self, lsn: Lsn, change: &Change<'_>) -> Option<Applied<N, M::Output>> {

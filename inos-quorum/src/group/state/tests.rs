@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use alloc::{vec, vec::Vec};
 
-use super::{Applied, State};
+use super::{Applied, MEMORY, State};
 use crate::{
     Actor, Dot, Generation, Lsn, Machine, OpId, Orphan, Policy, Resolution, Undecodable, VectorClock,
     bytes::Reader,
@@ -95,6 +95,10 @@ impl Driver {
         }
     }
 
+    fn known(&self) -> usize {
+        self.state.known.len()
+    }
+
     /// The bytes say it all.
     fn reopen(&mut self) {
         let mut bytes = Vec::new();
@@ -141,4 +145,36 @@ fn what_was_discarded_is_remembered_with_the_session() {
     assert_eq!(driver.orphan(op, Dot { actor: actor(3, 1), counter: 2 }), Resolution::Forgotten);
     let later = OpId { serial: 2, ..op };
     assert!(matches!(driver.orphan(later, Dot { actor: actor(3, 1), counter: 3 }), Resolution::Merged(_)));
+}
+
+#[test]
+fn clocks_bring_in_nobody_that_the_history_has_nothing_to_do_with() {
+    let mut driver = Driver::new();
+    let mut serial = 0;
+    let mut read = |driver: &mut Driver, actor| {
+        let mut context = VectorClock::new();
+        context.increment(actor);
+        serial += 1;
+        driver.write(OpId { client: 1, serial }, &context);
+    };
+    // Of no member.
+    read(&mut driver, actor(7, 1));
+    assert_eq!(driver.known(), 0);
+    // Whose write is here; then retired.
+    driver.orphan(OpId { client: 9, serial: 1 }, Dot { actor: actor(7, 2), counter: 1 });
+    read(&mut driver, actor(7, 2));
+    assert_eq!(driver.known(), 1);
+    driver.apply(&Body::Retire(actor(7, 2)));
+    read(&mut driver, actor(7, 2));
+    assert_eq!(driver.known(), 0);
+    // Lives of a member without a write here: all they wrote may be orphans.
+    for incarnation in 1..=2000 {
+        read(&mut driver, actor(1, 1000 + incarnation));
+    }
+    assert_eq!(driver.known(), MEMORY);
+    // They make no difference to whoever is known otherwise.
+    driver.orphan(OpId { client: 9, serial: 2 }, Dot { actor: actor(7, 3), counter: 2 });
+    read(&mut driver, actor(7, 3));
+    assert_eq!(driver.known(), MEMORY + 1);
+    assert_eq!(driver.orphan(OpId { client: 9, serial: 3 }, Dot { actor: actor(7, 3), counter: 1 }), Resolution::Older);
 }
