@@ -335,8 +335,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         let mut group = Self::assemble(config, me, found.seat, rng, found.hard, found.disk, state);
         group.start = Start::Waiting { recovered: true };
         let (max, max_bytes) = (group.config.max_orphans, len(group.config.max_reassembly));
+        let mut dropped = 0;
         for kept in found.orphans {
-            group.orphans.keep(kept.dot, kept.payload, max, max_bytes);
+            dropped += group.orphans.keep(kept.dot, kept.payload, max, max_bytes);
+        }
+        if dropped > 0 {
+            group.events.push_back(Event::OrphansDropped { count: dropped });
         }
         let mut reader = Reader(&found.entries);
         let (mut after, mut floor) = (found.base.sequence, found.base.epoch);

@@ -172,7 +172,8 @@ pub enum Event<N, O> {
         /// Where it stood.
         lsn: Lsn,
     },
-    /// More orphans than `max_orphans` or `max_reassembly` allow: the oldest are lost.
+    /// More orphans than `max_orphans` or `max_reassembly` allow: the oldest are lost. After a recovery those are
+    /// counted that its records hold beyond these limits, some of which may have been dealt with or told before.
     OrphansDropped {
         /// How many.
         count: u64,

@@ -11,7 +11,7 @@ use inos_quorum::{
     Resolution, Role, Stage, Undecodable, WriteError,
 };
 
-use crate::net::{Net, config, op, value, volatile};
+use crate::net::{Member, Net, config, op, value, volatile};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -265,6 +265,25 @@ fn the_last_clients_that_were_expired_are_remembered() {
     }
     net.write(primary, OpId { client: 2, serial: 8 }).expect("it has more to write");
     net.write(primary, OpId { client: 1, serial: 7 }).expect("the oldest is forgotten");
+}
+
+#[test]
+fn a_recovery_tells_of_the_orphans_that_it_has_no_room_for() {
+    let (mut net, first) = Net::elected(3, &config(1000));
+    net.isolate(&[first]);
+    for serial in 1..=3 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    net.pass(3 * SECOND);
+    net.lose = |frame| frame[3] == 9;
+    net.cut.clear();
+    net.pass(SECOND);
+    assert_eq!(net.member(first).counters().orphans_kept, 3);
+    let config = Config { max_orphans: 1, ..config(1000) };
+    let me = Actor { node: first as u64, incarnation: 99 };
+    let mut member = Member::new(config, me, 7, Boot::Recover(net.records[first].clone())).expect("sound");
+    let events: Vec<_> = core::iter::from_fn(|| member.poll_event()).collect();
+    assert!(events.contains(&Event::OrphansDropped { count: 2 }), "{events:?}");
 }
 
 #[test]
