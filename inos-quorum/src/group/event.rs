@@ -110,7 +110,7 @@ pub enum Resolution<O> {
     /// The machine, or its policy, has refused it, now or when another copy of it came. It is not in the history, and
     /// will not be: repeats of it get [`WriteError::Discarded`].
     Refused,
-    /// Whether it is in the history is not known any more, because its client repeated it: 64 later writes of the
+    /// Its client may have repeated it, and whether it is in the history is not known any more: 64 later writes of the
     /// client are known, or the client was expired, or the range of its dot was given up. It is not taken in. Look
     /// before deciding anew.
     Forgotten,
