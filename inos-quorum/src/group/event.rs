@@ -116,6 +116,13 @@ pub enum Resolution<O> {
     Forgotten,
 }
 
+impl<O> Resolution<O> {
+    /// Whether it was not taken in.
+    pub(crate) const fn is_out(&self) -> bool {
+        matches!(self, Self::Older | Self::Refused | Self::Forgotten)
+    }
+}
+
 /// Acknowledgements of `Fast` that the history does not honour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LossReport {

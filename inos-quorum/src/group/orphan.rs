@@ -176,13 +176,14 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// The history has dealt with an orphan.
-    pub(super) fn tell_orphan(&mut self, op: OpId, dot: Dot<N>, origin: Lsn, resolution: Resolution<M::Output>) {
+    /// The history has dealt with an orphan: nobody need keep it.
+    pub(super) fn settle_orphan(&mut self, dot: Dot<N>) {
         self.lead.orphans_in_flight.retain(|&(other, _)| other != dot);
         self.orphans.settle(|kept| kept == dot);
-        if matches!(resolution, Resolution::Refused | Resolution::Older | Resolution::Forgotten) {
-            self.events.push_back(Event::Discarded { id: op, lsn: origin });
-        }
+    }
+
+    /// Tells the writer, if it waits here.
+    pub(super) fn tell_orphan(&mut self, op: OpId, dot: Dot<N>, origin: Lsn, resolution: Resolution<M::Output>) {
         let doubted = self.doubts.iter().position(|doubt| doubt.lsn == origin && doubt.op == op);
         if let Some(doubt) = doubted.filter(|_| dot.actor == self.envelope.me) {
             self.doubts.swap_remove(doubt);

@@ -396,7 +396,13 @@ impl<N: Id, M: Machine> Group<N, M> {
                 Applied::Nothing => {}
                 Applied::Write { op, lsn, output } => self.tell_committed(op, place, lsn, output),
                 Applied::Discarded { op } => self.tell_discarded(op, place),
-                Applied::Orphan { op, dot, origin, resolution } => self.tell_orphan(op, dot, origin, resolution),
+                Applied::Orphan { op, dot, origin, resolution, is_old } => {
+                    self.settle_orphan(dot);
+                    if !is_old && resolution.is_out() {
+                        self.events.push_back(Event::Discarded { id: op, lsn: origin });
+                    }
+                    self.tell_orphan(op, dot, origin, resolution);
+                }
                 Applied::EpochStart => self.tell_losses(),
                 Applied::Configuration => {
                     self.changes.pop_front();

@@ -64,6 +64,8 @@ pub(crate) enum Applied<N, O> {
         dot: Dot<N>,
         origin: Lsn,
         resolution: Resolution<O>,
+        /// The history has dealt with the dot before, and all members have told what became of it.
+        is_old: bool,
     },
     EpochStart,
     Configuration,
@@ -199,8 +201,9 @@ impl<N: Id, M: Machine> State<N, M> {
                 self.write(lsn, &change)?
             }
             Body::Orphan { dot, origin, change } => {
+                let is_old = self.dots.contains(dot);
                 let resolution = self.adopt(lsn, dot, origin, &change)?;
-                Applied::Orphan { op: change.op, dot, origin, resolution }
+                Applied::Orphan { op: change.op, dot, origin, resolution, is_old }
             }
             Body::Configuration(configuration) => {
                 self.reseat(configuration);

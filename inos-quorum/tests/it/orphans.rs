@@ -201,17 +201,17 @@ fn a_write_of_a_retired_life_is_older() {
 }
 
 #[test]
-fn a_write_before_64_later_ones_of_its_client_is_refused() {
-    for (later, resolution) in [(63, Resolution::Merged(1)), (64, Resolution::Refused)] {
+fn a_write_before_64_later_ones_of_its_client_is_forgotten() {
+    for (later, resolution) in [(63, Resolution::Merged(1)), (64, Resolution::Forgotten)] {
         let (mut net, old, new) = Network::<true>::deposed(3, &config(1000), &one());
         for serial in 2..=1 + later {
             net.write(new, op(serial)).expect("taken");
         }
         heal(&mut net);
-        let is_refused = resolution == Resolution::Refused;
+        let is_out = resolution == Resolution::Forgotten;
         assert_eq!(orphaned(&net), [(old, op(1), resolution)], "{later}");
-        assert_eq!(discarded(&net, op(1)), if is_refused { vec![0, 1, 2] } else { vec![] }, "{later}");
-        assert_eq!(net.values(new).contains(&value(op(1))), !is_refused, "{later}");
+        assert_eq!(discarded(&net, op(1)), if is_out { vec![0, 1, 2] } else { vec![] }, "{later}");
+        assert_eq!(net.values(new).contains(&value(op(1))), !is_out, "{later}");
     }
 }
 
