@@ -2,6 +2,7 @@
 
 mod config;
 mod event;
+mod lives;
 mod peer;
 mod window;
 mod wire;
@@ -18,7 +19,7 @@ pub use self::{
     wire::HeartbeatError,
 };
 use self::{
-    peer::{Freshness, Peer, Sampling},
+    peer::{Freshness, Heard, Peer, Sampling},
     wire::Heartbeat,
 };
 use crate::{Actor, Id};
@@ -33,7 +34,8 @@ const LAST_TIME: Duration = Duration::from_secs(u64::MAX / 2);
 pub enum PeerState {
     /// It was heard lately, or has announced that it will be silent.
     Alive {
-        /// Its life, as it says. Another number than before: it stopped and started again.
+        /// Its life, as it says. Another number than before: it stopped and started again, or, rarely, the number before
+        /// was that of a late frame.
         incarnation: u64,
     },
     /// Silent for longer than is usual. Reason to prefer others, never to replace it.
@@ -63,7 +65,7 @@ struct Fence<N> {
 /// [`handle_timeout`](Self::handle_timeout), or they count as silence. An input much later than the deadline means that
 /// this node slept: then it accuses nobody for a while ([`DetectorEvent::Fenced`]).
 ///
-/// Memory per watched node: about 200 bytes, with phi accrual 256 more. Every input but a gap is O(log nodes).
+/// Memory per watched node: about 330 bytes, with phi accrual 256 more. Every input but a gap is O(log nodes).
 ///
 /// ```
 /// use core::time::Duration;
@@ -207,22 +209,25 @@ impl<N: Id> Detector<N> {
         let peer = self.peers.get_mut(&from).ok_or(HeartbeatError::NotWatched)?;
         let heartbeat = Heartbeat::read(self.me, frame)?;
         let sampling = if self.fence.is_none() { Sampling::Allowed } else { Sampling::Suspended };
-        if peer.hear(self.now, &heartbeat, &self.config, sampling) == Freshness::Stale {
+        // An echo of a former life of this node, or of a beat that never was, answers nothing.
+        let answers = heartbeat
+            .echo
+            .filter(|&(incarnation, sequence)| incarnation == self.me.incarnation && sequence <= self.sequence)
+            .map(|(_, sequence)| sequence);
+        let heard = Heard { now: self.now, beat: self.sequence, answers, sampling };
+        if peer.hear(&heartbeat, heard, &self.config) == Freshness::Stale {
             return Ok(Freshness::Stale);
         }
         self.changed.insert(from);
         self.schedule(from);
-        self.count_answer(from, heartbeat.echo);
+        self.count_answer(from, answers);
         Ok(Freshness::New)
     }
 
-    /// An echo of a beat after the gap proves that this node is heard and hears.
-    fn count_answer(&mut self, from: N, echo: Option<(u64, u64)>) {
+    /// An answer to a beat after the gap proves that this node is heard and hears.
+    fn count_answer(&mut self, from: N, answers: Option<u64>) {
         let Some(fence) = &mut self.fence else { return };
-        let proves = echo.is_some_and(|(incarnation, sequence)| {
-            incarnation == self.me.incarnation && (fence.sequence..=self.sequence).contains(&sequence)
-        });
-        if proves && fence.awaited.remove(&from) {
+        if answers.is_some_and(|answered| answered >= fence.sequence) && fence.awaited.remove(&from) {
             fence.answered += 1;
             if fence.awaited.is_empty() {
                 self.resume();
@@ -263,7 +268,7 @@ impl<N: Id> Detector<N> {
     /// from the present state; one not polled before the next beat is replaced by that.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<N> {
         let to = self.owed.pop_first()?;
-        let echo = self.peers.get(&to).and_then(|peer| peer.heard);
+        let echo = self.peers.get(&to).and_then(|peer| peer.lives.last());
         let quiet = self.quiet_until.saturating_sub(self.now);
         let quiet_us = u64::try_from(quiet.as_micros()).unwrap_or(u64::MAX);
         Heartbeat { incarnation: self.me.incarnation, sequence: self.sequence, echo, quiet_us }.write(to, out);

@@ -53,7 +53,7 @@ pub enum WatchError {
 pub struct DetectorCounters {
     /// Heartbeats that were new.
     pub accepted: u64,
-    /// Heartbeats repeated, overtaken, or of a former life: harmless.
+    /// Heartbeats repeated, overtaken, of a former life, or of one not yet believed to be the present one: harmless.
     pub stale: u64,
     /// Frames refused with a [`HeartbeatError`](crate::HeartbeatError).
     pub refused: u64,

@@ -4,13 +4,11 @@ use core::time::Duration;
 
 use super::{
     config::{DetectorConfig, Thresholds},
+    lives::{Hearing, Lives, Verdict},
     window::Window,
     wire::Heartbeat,
 };
 use crate::PeerState;
-
-/// Former lives whose late frames are known as such. More restarts than this while one frame is under way are absurd.
-const FORMER_LIVES: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Peer {
@@ -18,9 +16,7 @@ pub(crate) struct Peer {
     pub(crate) state: Option<PeerState>,
     /// The state last told.
     pub(crate) told: Option<PeerState>,
-    /// Incarnation and greatest sequence heard.
-    pub(crate) heard: Option<(u64, u64)>,
-    former: [Option<u64>; FORMER_LIVES],
+    pub(crate) lives: Lives,
     /// Where its silence is counted from. In the future while it has announced silence.
     silent_since: Duration,
     /// Where the next sample begins; `None` when the next interval would say nothing about its network.
@@ -35,8 +31,7 @@ impl Peer {
         Self {
             state: None,
             told: None,
-            heard: None,
-            former: [None; FORMER_LIVES],
+            lives: Lives::default(),
             silent_since: now,
             sample_from: None,
             window: Window::default(),
@@ -44,33 +39,22 @@ impl Peer {
         }
     }
 
-    /// Takes in a heartbeat. A stale one changes nothing.
+    /// Takes in a heartbeat. A stale one prolongs nothing.
     pub(crate) fn hear(
         &mut self,
-        now: Duration,
         heartbeat: &Heartbeat,
+        Heard { now, beat, answers, sampling }: Heard,
         config: &DetectorConfig,
-        sampling: Sampling,
     ) -> Freshness {
         let Heartbeat { incarnation, sequence, quiet_us, .. } = *heartbeat;
-        match self.heard {
-            Some((known, greatest)) if known == incarnation => {
-                if sequence <= greatest {
-                    return Freshness::Stale;
-                }
-                self.sample(now, config);
-            }
-            _ if self.former.contains(&Some(incarnation)) => return Freshness::Stale,
-            former => {
-                if let Some((life, _)) = former {
-                    self.former.rotate_right(1);
-                    self.former[0] = Some(life);
-                }
-                self.window = Window::default();
-            }
+        let is_silent = matches!(self.state, Some(PeerState::Suspected | PeerState::Unreachable));
+        let hearing = Hearing { now, beat, answers, is_silent, patience: config.least_timeout() };
+        match self.lives.hear(incarnation, sequence, &hearing) {
+            Verdict::Present => self.sample(now, config),
+            Verdict::Another => self.window = Window::default(),
+            Verdict::Stale => return Freshness::Stale,
         }
         let quiet = Duration::from_micros(quiet_us).min(config.max_quiet);
-        self.heard = Some((incarnation, sequence));
         self.state = Some(PeerState::Alive { incarnation });
         self.silent_since = now.saturating_add(quiet);
         self.sample_from = (quiet.is_zero() && sampling == Sampling::Allowed).then_some(now);
@@ -90,6 +74,7 @@ impl Peer {
     pub(crate) fn forgive(&mut self, now: Duration) {
         self.silent_since = self.silent_since.max(now);
         self.sample_from = None;
+        self.lives.interrupt();
     }
 
     /// Whether it should answer soon.
@@ -124,6 +109,17 @@ impl Peer {
             Some(PeerState::Suspected | PeerState::Unreachable) => PeerState::Unreachable,
         });
     }
+}
+
+/// How a heartbeat was heard.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard {
+    pub(crate) now: Duration,
+    /// The last beat of this node.
+    pub(crate) beat: u64,
+    /// The beat of this life of this node that the heartbeat echoes.
+    pub(crate) answers: Option<u64>,
+    pub(crate) sampling: Sampling,
 }
 
 /// Whether the next interval may be sampled.

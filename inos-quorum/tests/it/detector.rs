@@ -6,6 +6,8 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod lives;
+
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
@@ -235,7 +237,8 @@ fn outages_and_new_lives_are_no_samples() {
     left.handle_message(last + ms(9000), 2, &beat(&mut right)).expect("a heartbeat");
     assert!(left.timeout_for(2) > Some(ms(2000)));
     // Nothing is known of the network of a new life.
-    left.handle_message(last + ms(9000), 2, &beat(&mut watched(23))).expect("a heartbeat");
+    alone(&mut left, last + ms(15_000));
+    left.handle_message(last + ms(15_000), 2, &beat(&mut watched(23))).expect("a heartbeat");
     assert_eq!(left.timeout_for(2), Some(ms(5000)));
 }
 
@@ -298,27 +301,6 @@ fn a_detector_announces_no_more_than_max_quiet() {
     right.poll_transmit(&mut frame).expect("an announcement");
     assert_eq!(frame.len(), 57);
     assert_eq!(frame[41..49], 120_000_000_u64.to_le_bytes());
-}
-
-// --- Lives
-
-#[test]
-fn another_life_is_told_and_late_frames_of_former_ones_are_not() {
-    let mut left = watcher(DetectorConfig::default());
-    let mut lives: Vec<_> = [90, 30, 60, 10, 70].map(watched).into();
-    for (at, right) in lives.iter_mut().enumerate() {
-        let incarnation = [90, 30, 60, 10, 70][at];
-        left.handle_message(ms(0), 2, &beat(right)).expect("a heartbeat");
-        assert_eq!(events(&mut left), [alive(incarnation)]);
-    }
-    for right in &mut lives[..4] {
-        left.handle_message(ms(0), 2, &beat(right)).expect("no error");
-    }
-    assert_eq!((left.counters().accepted, left.counters().stale), (5, 4));
-    assert_eq!((events(&mut left), left.state(2)), (vec![], Some(PeerState::Alive { incarnation: 70 })));
-    // The sequence begins anew with each life.
-    left.handle_message(ms(0), 2, &beat(&mut lives[4])).expect("a heartbeat");
-    assert_eq!(left.counters().accepted, 6);
 }
 
 // --- Gaps
