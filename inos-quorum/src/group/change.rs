@@ -260,7 +260,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         self.drive_transfer();
         self.drive_configuration();
-        self.drive_quiet();
+        if self.office == Office::Primary {
+            self.drive_quiet();
+        }
     }
 
     pub(super) fn after_commit(&mut self) {
@@ -271,6 +273,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         let Some((to, until)) = self.lead.transfer else { return };
         if self.now >= until {
             self.lead.transfer = None;
+            // Nobody took over from one that is no voter any more. Its heartbeats only keep the others loyal.
+            if to == self.envelope.seat {
+                self.resign();
+            }
         } else if let Some(peer) = self.peers.iter().position(|peer| peer.seat == to) {
             self.after_catching_up(peer);
         }
@@ -328,7 +334,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// This primary is no voter any more: the one that holds most takes over.
+    /// This primary is no voter any more: of those heard lately, the one that holds most takes over, or it resigns.
     fn hand_over(&mut self) {
         let (now, elect_min) = (self.now, self.config.elect_min);
         let heir = self
@@ -340,7 +346,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             heir.owes_elect = true;
         }
         self.bar_lease();
-        if !self.lead.leaving || self.lead.transfer.is_none() {
+        if self.lead.transfer.is_none() {
             self.lead.transfer = Some((self.envelope.seat, self.now + self.config.elect_min * 2));
         }
     }

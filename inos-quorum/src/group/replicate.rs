@@ -480,6 +480,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.repeat_at = self.now + self.config.heartbeat;
         self.adopt_own_orphans();
         self.drive();
+        if self.office != Office::Primary {
+            return;
+        }
         self.repeat_notices();
         self.open_round();
         for peer in &mut self.peers {
