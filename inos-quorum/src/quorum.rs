@@ -47,7 +47,8 @@ pub enum Mode {
     FastSafe,
     /// A write is acknowledged, and committed, when `write` voters hold it.
     Flex {
-        /// From 1. 0 counts as 1, and more than there are voters counts as all of them.
+        /// From 1. 0 counts as 1, and more than there are voters counts as all of them: so it is for a group with fewer
+        /// founders, or one made by force, until it has grown. No change takes the number of voters below it.
         write: u8,
     },
     /// A write is acknowledged, and committed, when a majority of the voters holds it; a majority elects.

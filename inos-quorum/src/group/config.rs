@@ -28,7 +28,7 @@ pub enum Storage {
 pub enum Boot<N> {
     /// The first start of a new group of these voters, in any order. Once per node and group, whatever the storage:
     /// every later start is a [`Recover`](Self::Recover) or a [`Join`](Self::Join). Founders have seats of incarnation
-    /// 0.
+    /// 0. They may be fewer than [`Mode::Flex`] writes to: then a write needs all of them.
     Genesis(Vec<N>),
     /// A member that knows nothing, and will be added by [`Group::add_learner`](crate::Group::add_learner): a new node,
     /// or one that has lost its memory. It believes frames of these nodes. Its seat is its [`Actor`](crate::Actor), so

@@ -388,3 +388,34 @@ fn who_leaves_gives_up_when_nobody_takes_over() {
     net.write(heir, op(1)).expect("taken");
     assert_eq!(net.receipts(heir, op(1)), [(Stage::Committed, Some(1))]);
 }
+
+#[test]
+fn a_forced_group_grows_again() {
+    let config = Config { mode: Mode::Flex { write: 3 }, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let rest: Vec<usize> = (0..3).filter(|&node| node != primary).collect();
+    rest.iter().for_each(|&node| net.members[node] = None);
+    let now = net.now;
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for node in [3, 4] {
+        net.join(joiner(node), &config);
+        let now = net.now;
+        net.member(primary).add_learner(now, joiner(node), NodeClass::Voter).expect("all is calm");
+        net.pass(SECOND);
+    }
+    net.pass(30 * SECOND);
+    assert_eq!(net.member(primary).configuration().voters.len(), 3);
+}
+
+#[test]
+fn fewer_founders_than_must_write_write_all() {
+    let config = Config { mode: Mode::Flex { write: 3 }, ..config(1000) };
+    let (mut net, primary) = Net::elected(2, &config);
+    net.write(primary, op(1)).expect("taken");
+    assert_eq!(net.receipts(primary, op(1)), [(Stage::Committed, Some(1))]);
+    net.members[1 - primary] = None;
+    net.write(primary, op(2)).expect("taken");
+    net.pass(SECOND / 2);
+    assert_eq!(net.receipts(primary, op(2)), [(Stage::LocalOnly, None)], "one of two holds it");
+}
