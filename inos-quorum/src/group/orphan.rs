@@ -7,10 +7,11 @@ use super::{
     entry::{Body, ORPHAN},
     log::len,
     parcel::Parcel,
+    state::State,
     wire::{MAX_ACKS, Message, ORPHANS_OVERHEAD, What},
 };
 use crate::{
-    Actor, Dot, Event, Id, Lsn, Machine, MessageError, OpId, Resolution,
+    Actor, Dot, Event, Id, Lsn, Machine, MessageError, OpId, ReceiptState, Resolution,
     bugs::{Bug, has},
     bytes::{Put, Reader, seal},
 };
@@ -26,14 +27,25 @@ pub(super) fn origin<N: Id>(payload: &[u8]) -> Option<Lsn> {
 impl<N: Id, M: Machine> Group<N, M> {
     /// Keeps the writes after `keep`, which are about to be dropped.
     pub(super) fn keep_orphans(&mut self, keep: u64) {
+        self.keep_orphans_of(keep, None);
+    }
+
+    /// As [`keep_orphans`](Self::keep_orphans), but for the writes that `next`, the state to come, contains.
+    pub(super) fn keep_orphans_of(&mut self, keep: u64, next: Option<&State<N, M>>) {
         if has(Bug::TruncationWithoutOrphans) {
             return;
         }
         let mut dropped = 0;
         for sequence in keep + 1..=self.log.last().sequence {
             let Some((dot, payload)) = self.as_orphan(sequence) else { continue };
+            // The entry itself may be in the history although its author is retired, and its dot forgotten.
+            let place = Lsn { epoch: self.log.epoch_at(sequence).unwrap_or(0), sequence };
+            let contained = match next {
+                Some(next) => next.dots.contains(dot) || next.receipt_state(place) == ReceiptState::Held,
+                None => self.state.dots.contains(dot),
+            };
             // What the older generation had committed is as lost to the younger as the rest.
-            if !self.state.dots.contains(dot) || self.office == Office::Superseded {
+            if !contained || self.office == Office::Superseded {
                 self.counters.orphans_kept += 1;
                 dropped += self.orphans.keep(dot, payload, self.config.max_orphans, len(self.config.max_reassembly));
             }

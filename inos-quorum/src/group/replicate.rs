@@ -590,7 +590,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             return Err(MessageError::Malformed);
         }
         self.counters.snapshots_installed += 1;
-        // What agrees with the snapshot stays; else all that is not committed may be an orphan.
+        // What agrees with the snapshot stays; else what is not known here to be committed, and not in it, is an orphan.
         let agrees = self.log.epoch_at(id.sequence) == Some(id.epoch);
         if agrees {
             self.commit = id.sequence;
@@ -598,7 +598,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.verified = self.verified.max(id.sequence);
             return Ok(());
         }
-        self.drop_after(self.commit);
+        // It makes room for these as well. The snapshot record takes all of them along.
+        self.orphans.settle(|dot| state.dots.contains(dot));
+        self.keep_orphans_of(self.commit, Some(&state));
         self.state = state;
         self.log = super::Log::new(id);
         self.commit = id.sequence;
@@ -608,7 +610,6 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.tip.is_some() {
             self.rebuild_tip();
         }
-        self.settle_orphans();
         let configuration = self.state.configuration.clone();
         self.events.push_back(Event::Membership { configuration, committed: crate::Committed::Yes });
         self.seat_peers();

@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+mod catch_up;
 mod checkpoints;
 mod clock;
 mod detector;
