@@ -356,9 +356,11 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn tell_need(&mut self, replaceable: Vec<Actor<N>>) {
-        let configuration = self.configuration();
-        let learners = configuration.learners.iter().filter(|(_, class)| *class == NodeClass::Voter).count();
-        let sound = configuration.voters.len() + learners;
+        // One just added has as long to be heard as one that was.
+        let candidate =
+            |peer: &&Peer<N>| peer.standing == Standing::Learner(NodeClass::Voter) && !self.is_unreachable(peer);
+        let learners = self.peers.iter().filter(candidate).count();
+        let sound = self.configuration().voters.len() + learners;
         let missing = self.config.recruit_below.saturating_sub(sound.saturating_sub(replaceable.len()));
         let need = (missing, replaceable);
         if self.lead.told_need.as_ref() != Some(&need) {

@@ -30,7 +30,10 @@ impl<N: Id, M: Machine> Group<N, M> {
                 Some(&(_, class)) => Standing::Learner(class),
                 None => Standing::Contact,
             };
-            peer.beat |= before == Standing::Contact && peer.is_member() && self.office == Office::Primary;
+            if before == Standing::Contact && peer.is_member() {
+                peer.heard_at = self.now;
+                peer.beat |= self.office == Office::Primary;
+            }
         }
     }
 

@@ -217,7 +217,8 @@ pub enum Event<N, O> {
     },
     /// At the primary: start further members and add them as learners.
     NeedReplica {
-        /// How many sound voters and learners there are fewer than `recruit_below`.
+        /// How many voters and learners that were heard within `unreachable`, or added since, there are fewer than
+        /// `recruit_below`.
         missing: usize,
         /// Voters that are unreachable: the next caught-up learner takes the place of one.
         replaceable: Vec<Actor<N>>,

@@ -72,7 +72,7 @@ pub(crate) struct Peer<N> {
     /// The greatest `fast` it told in the present canvass.
     pub(crate) fast: Lsn,
 
-    /// When it last answered this primary.
+    /// When it last answered this primary, or became a member.
     pub(crate) heard_at: Duration,
     /// The next entry to send.
     pub(crate) next: u64,

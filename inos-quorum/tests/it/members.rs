@@ -419,3 +419,57 @@ fn fewer_founders_than_must_write_write_all() {
     net.pass(SECOND / 2);
     assert_eq!(net.receipts(primary, op(2)), [(Stage::LocalOnly, None)], "one of two holds it");
 }
+
+#[test]
+fn a_dead_learner_is_no_candidate() {
+    let (mut net, primary) = Net::elected(3, &three());
+    net.join(joiner(3), &three());
+    let now = net.now;
+    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    net.members[3] = None;
+    net.pass(10 * SECOND);
+    net.members[(primary + 1) % 3] = None;
+    net.pass(60 * SECOND);
+    let asks: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::NeedReplica { .. })).collect();
+    let asked = asks.iter().any(|(_, event)| matches!(event, Event::NeedReplica { missing: 1.., .. }));
+    assert!(asked, "two sound voters of three, no living learner, and no replica is missing: {asks:?}");
+}
+
+#[test]
+fn a_learner_is_a_candidate_until_it_has_been_silent_for_long() {
+    let (mut net, primary) = Net::elected(3, &three());
+    net.members[(primary + 1) % 3] = None;
+    net.pass(4 * SECOND);
+    // It was heard of a life ago, and is to start any moment.
+    let now = net.now;
+    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.members.push(None);
+    net.records.push(Vec::new());
+    net.pass(4 * SECOND);
+    let missing = |net: &Net| {
+        let asks = net.events.iter().filter_map(|(_, event)| match event {
+            Event::NeedReplica { missing, .. } => Some(*missing),
+            _ => None,
+        });
+        asks.collect::<Vec<_>>()
+    };
+    assert_eq!(missing(&net), [0], "one is unreachable, and a learner is there");
+    net.pass(4 * SECOND);
+    assert_eq!(missing(&net), [0, 1]);
+}
+
+#[test]
+fn who_is_added_again_has_time_to_be_heard() {
+    let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
+    let now = net.now;
+    net.member(primary).remove(now, joiner(3)).expect("all is calm");
+    net.members[3] = None;
+    net.members[(primary + 1) % 3] = None;
+    net.pass(10 * SECOND);
+    net.events.clear();
+    let now = net.now;
+    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    assert!(net.events.iter().any(|(_, event)| matches!(event, Event::NeedReplica { missing: 0, .. })));
+}
