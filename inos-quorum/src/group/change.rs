@@ -350,7 +350,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    fn is_unreachable(&self, peer: &Peer<N>) -> bool {
+    pub(super) fn is_unreachable(&self, peer: &Peer<N>) -> bool {
         // The detector alone shows nobody out: who answers here is there.
         !self.lead.quiet && self.now >= peer.heard_at + self.config.unreachable
     }

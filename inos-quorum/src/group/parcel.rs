@@ -135,9 +135,8 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// The committed state as bytes, shared by all that need it.
     fn take_snapshot(&mut self) -> Lsn {
-        let in_use = |peer: &Peer<N>| matches!(peer.flow, Flow::Parcel(parcel) if parcel.what == What::Snapshot);
         if let Some((lsn, _)) = &self.snapshot
-            && self.peers.iter().any(in_use)
+            && self.snapshot_is_in_use()
             && lsn.sequence >= self.log.base().sequence
         {
             return *lsn;
@@ -268,8 +267,19 @@ impl<N: Id, M: Machine> Group<N, M> {
             }
             _ => slot.flow = Flow::Parcel(moved),
         }
-        let in_use = |peer: &Peer<N>| matches!(peer.flow, Flow::Parcel(parcel) if parcel.what == What::Snapshot);
-        if !self.peers.iter().any(in_use) {
+        self.drop_unused_snapshot();
+    }
+
+    /// Whether a member that answers is being sent the snapshot.
+    fn snapshot_is_in_use(&self) -> bool {
+        let gets = |peer: &Peer<N>| matches!(peer.flow, Flow::Parcel(parcel) if parcel.what == What::Snapshot);
+        let mut gets = self.peers.iter().filter(|peer| gets(peer) && peer.is_member());
+        self.office == Office::Primary && gets.any(|peer| !self.is_unreachable(peer))
+    }
+
+    /// Who is silent for long, or no member any more, gets another one if it comes back.
+    pub(super) fn drop_unused_snapshot(&mut self) {
+        if self.snapshot.is_some() && !self.snapshot_is_in_use() {
             self.snapshot = None;
         }
     }

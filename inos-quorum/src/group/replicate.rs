@@ -7,6 +7,7 @@ use super::{
     entry::{Body, Raw},
     log::{MIN_ENTRY, len},
     membership::Configuration,
+    parcel::Parcel,
     peer::{Flow, Peer},
     state::{Applied, State},
     wire::{APPEND_OVERHEAD, Message, Mismatch, What},
@@ -23,6 +24,9 @@ pub(super) struct Checked<'a, N> {
     author: Option<Actor<N>>,
     configuration: Option<Configuration<N>>,
 }
+
+/// So many rings are kept while a snapshot is on its way to somebody.
+const PATIENCE: u64 = 4;
 
 /// Rounds that are remembered for the lease; more only come of a flood of reads.
 const MAX_ROUNDS: usize = 1024;
@@ -455,6 +459,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Forgets the entries that nobody here needs, and that stragglers get as a snapshot.
     pub(super) fn trim_log(&mut self) {
+        self.drop_unused_snapshot();
         let applied = self.state.applied.sequence;
         let stored = match self.config.storage {
             Storage::Durable => applied.min(self.disk.tail()),
@@ -467,8 +472,13 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         if let Some((lsn, _)) = &self.snapshot {
             // Whoever is about to get a snapshot should not be behind again when it has it.
-            let patience = self.config.ring_entries.saturating_mul(4);
-            to = to.min(lsn.sequence.max(applied.saturating_sub(patience)));
+            let patience = self.config.ring_entries.saturating_mul(PATIENCE);
+            let patience_bytes = self.config.ring_bytes.saturating_mul(PATIENCE);
+            let mut held = lsn.sequence.max(applied.saturating_sub(patience)).max(base);
+            while held < to && self.log.bytes_to(applied) - self.log.bytes_to(held) > patience_bytes {
+                held += 1;
+            }
+            to = to.min(held);
         }
         let to = to.min(stored);
         if to > base {
@@ -530,11 +540,16 @@ impl<N: Id, M: Machine> Group<N, M> {
             Flow::Parcel(parcel) if parcel.what == What::Snapshot => self.parcel_is_gone(&parcel),
             _ => peer.next <= base,
         };
-        if behind {
+        // No snapshot is made for who may be dead. An answer to the heartbeat is enough to get one.
+        let in_vain = behind && self.is_unreachable(peer);
+        if in_vain {
+            self.peers[index].flow = Flow::Probing;
+        } else if behind {
             self.start_parcel(index, What::Snapshot);
         } else if peer.flow == Flow::Stream && self.may_send(peer) && self.log.run(peer.next - 1, room) < peer.next {
             self.start_parcel(index, What::Entry);
         }
+        let last = self.log.last().sequence;
         let peer = &self.peers[index];
         if let Flow::Parcel(parcel) = peer.flow
             && !peer.beat
@@ -544,10 +559,8 @@ impl<N: Id, M: Machine> Group<N, M> {
             return;
         }
         let (after, end) = match peer.flow {
-            Flow::Parcel(parcel) if parcel.what == What::Snapshot => {
-                let last = self.log.last().sequence;
-                (last, last)
-            }
+            Flow::Parcel(Parcel { what: What::Snapshot, .. }) => (last, last),
+            _ if in_vain => (last, last),
             _ if !self.may_send(peer) || matches!(peer.flow, Flow::Parcel(_)) => (peer.next - 1, peer.next - 1),
             _ => (peer.next - 1, self.log.run(peer.next - 1, room)),
         };

@@ -6,12 +6,20 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Config, Event, OpId};
+use inos_quorum::{Actor, Config, Event, OpId};
 
-use crate::net::{Net, config, op};
+use crate::net::{Delta, Net, config, op};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
+
+fn seat(node: usize) -> Actor<u64> {
+    Actor { node: node as u64, incarnation: 0 }
+}
+
+fn three() -> Config {
+    Config { target: 3, recruit_below: 3, ..config(1000) }
+}
 
 #[test]
 fn a_snapshot_drops_no_orphans_that_it_contains() {
@@ -67,4 +75,70 @@ fn a_snapshot_drives_no_orphan_out() {
     let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
     let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if id.client == 2));
     assert!(told.is_empty() && discarded, "one orphan, room for twenty: {told:?}, dealt with: {discarded}");
+}
+
+#[test]
+fn a_dead_straggler_does_not_hold_the_log() {
+    let config = Config { ring_bytes: 4096, ..three() };
+    let (mut net, primary) = Net::elected(4, &config);
+    let away = (primary + 1) % 4;
+    net.isolate(&[away]);
+    for serial in 1..=200 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.cut.clear();
+    net.lose = |frame| frame[3] == 7;
+    net.pass(SECOND);
+    assert!(net.member(primary).counters().snapshots_sent > 0);
+    net.members[away] = None;
+    net.lose = |_| false;
+    let now = net.now;
+    net.member(primary).remove(now, seat(away)).expect("all is calm");
+    net.pass(SECOND);
+    for serial in 201..=230 {
+        let now = net.now;
+        net.member(primary).write(now, op(serial), Delta { value: 1, ballast: 1000 }).expect("taken");
+        net.settle();
+    }
+    let kept = format!("{:?}", net.member(primary)).matches("Meta {").count();
+    assert!(kept < 9, "{kept} entries of a kilobyte each are kept in a ring of four");
+}
+
+#[test]
+fn a_silent_straggler_does_not_hold_the_log() {
+    // It stays a member: there is nobody to replace it.
+    let config = Config { ring_bytes: 4096, ring_entries: 1 << 20, ..three() };
+    let (mut net, primary) = Net::elected(3, &config);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=200 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.cut.clear();
+    net.lose = |frame| frame[3] == 7;
+    net.pass(SECOND);
+    let sent = net.member(primary).counters().snapshots_sent;
+    assert!(sent > 0);
+    let kept = |net: &mut Net| format!("{:?}", net.member(primary)).matches("Meta {").count();
+    let write = |net: &mut Net, serials: core::ops::RangeInclusive<u64>| {
+        for serial in serials {
+            let now = net.now;
+            net.member(primary).write(now, op(serial), Delta { value: 1, ballast: 1000 }).expect("taken");
+            net.settle();
+        }
+    };
+    // While it answers, patience has an end in bytes as well.
+    write(&mut net, 201..=300);
+    assert!((9..24).contains(&kept(&mut net)), "{} entries of a kilobyte in a ring of four", kept(&mut net));
+    net.members[away] = None;
+    net.pass(6 * SECOND);
+    write(&mut net, 301..=310);
+    assert!(kept(&mut net) < 9, "{} entries of a kilobyte in a ring of four", kept(&mut net));
+    let sent = net.member(primary).counters().snapshots_sent;
+    net.pass(10 * SECOND);
+    assert_eq!(net.member(primary).counters().snapshots_sent, sent, "no snapshot is made for the dead");
+    net.lose = |_| false;
+    net.restart(away, &config);
+    net.pass(2 * SECOND);
+    assert_eq!(net.values(away).len(), 310, "it was not forgotten");
 }
