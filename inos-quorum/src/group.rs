@@ -481,7 +481,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.disk.persisted(token);
         match self.office {
             Office::Candidate => self.count_votes(),
-            Office::Primary => self.try_commit(),
+            Office::Primary => {
+                self.try_commit();
+                self.acknowledge_fast();
+            }
             Office::Follower if self.disk.durable_entry() > before => self.owe_append_reply(),
             _ => {}
         }

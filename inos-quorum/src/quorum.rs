@@ -39,8 +39,8 @@ pub const fn majority(n: usize) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Mode {
-    /// A write may be acknowledged as `Fast` when the first other replica holds it; it is committed when a majority
-    /// does, and a majority elects. What was acknowledged `Fast` alone may be lost when the primary fails.
+    /// A write may be acknowledged as `Fast` when the primary and one other replica hold it; it is committed when a
+    /// majority does, and a majority elects. What was acknowledged `Fast` alone may be lost when the primary fails.
     Fast,
     /// A write is acknowledged when two voters hold it, the primary among them, and then it is committed. All voters
     /// but one must take part in an election (a majority of up to three), so that one of them is a holder.

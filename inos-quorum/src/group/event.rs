@@ -13,8 +13,8 @@ pub enum Stage {
     /// `write_timeout` passed and no quorum holds it yet. Not an acknowledgement: it may still be `Fast`, committed or
     /// lost.
     LocalOnly,
-    /// [`Mode::Fast`](crate::Mode::Fast): another replica holds it. It may still be lost if the primary and that one
-    /// fail; then [`Event::Loss`], [`Event::Orphaned`] or [`ReceiptState::Lost`] tells.
+    /// [`Mode::Fast`](crate::Mode::Fast): this primary and another replica hold it, as storage demands. It may still be
+    /// lost if both fail, or if neither takes part in the election of the next primary; then [`Event::Loss`], [`Event::Orphaned`] or [`ReceiptState::Lost`] tells.
     Fast {
         /// What that replica is.
         by: NodeClass,

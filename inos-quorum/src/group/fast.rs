@@ -46,18 +46,21 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.tell_losses();
     }
 
-    /// Acknowledges the writes that another replica holds, while what is at risk is bounded.
+    /// Acknowledges the writes that this primary and another replica hold, while what is at risk is bounded.
     pub(super) fn acknowledge_fast(&mut self) {
         let started = self.state.applied.sequence >= self.lead.start;
         let fenced = self.lead.fenced > 0 && self.lead.confirmed <= self.lead.fenced;
         if self.config.mode != Mode::Fast || self.office != Office::Primary || !started || fenced {
             return;
         }
+        // Two copies: one that a crash of this member would undo is none.
+        let own = self.held();
         let (mut by_voter, mut by_any) = (0, 0);
         for peer in &self.peers {
+            let matched = peer.matched.min(own);
             match peer.fast_class() {
-                Some(NodeClass::Voter) => by_voter = by_voter.max(peer.matched),
-                Some(NodeClass::Ephemeral) => by_any = by_any.max(peer.matched),
+                Some(NodeClass::Voter) => by_voter = by_voter.max(matched),
+                Some(NodeClass::Ephemeral) => by_any = by_any.max(matched),
                 None => {}
             }
         }

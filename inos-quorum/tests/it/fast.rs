@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use inos_quorum::{Actor, Config, Event, LossReport, Lsn, Mode, NodeClass, Read, ReadError, ReceiptState, Stage};
 
-use crate::net::{Net, config, op, volatile};
+use crate::net::{Delta, Net, config, op, value, volatile};
 
 const BY_VOTER: Stage = Stage::Fast { by: NodeClass::Voter };
 
@@ -169,4 +169,48 @@ fn the_copy_of_an_ephemeral_member_acknowledges_and_says_so() {
     net.isolate(&[primary, 3]);
     net.write(primary, op(1)).expect("taken");
     assert_eq!(net.receipts(primary, op(1)), [(Stage::Fast { by: NodeClass::Ephemeral }, Some(1))]);
+}
+
+#[test]
+fn a_fast_receipt_of_three_voters_survives_one_crash_without_its_friend() {
+    let config = Config { target: 3, recruit_below: 3, ..fast(config(1000)) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let (friend, third) = ((primary + 1) % 3, (primary + 2) % 3);
+    net.unsynced.insert(primary);
+    let durable = net.records[primary].len();
+    net.isolate(&[third]);
+    let id = op(1);
+    net.write(primary, id).expect("taken");
+    let fast = net.receipts(primary, id);
+    assert!(matches!(fast[..], [] | [(Stage::Fast { .. }, _)]), "{fast:?}");
+    if fast.is_empty() {
+        return;
+    }
+    // No voter loses anything that it held: the primary crashes and recovers; the friend is cut off.
+    let records = net.records[primary][..durable].to_vec();
+    net.records[primary] = records;
+    net.restart(primary, &config);
+    net.unsynced.clear();
+    net.cut.clear();
+    net.isolate(&[friend]);
+    let successor = net.elect();
+    net.write(successor, op(2)).expect("taken");
+    assert!(net.values(successor).contains(&value(id)), "acknowledged with two of three copies, and lost");
+}
+
+#[test]
+fn a_fast_receipt_waits_for_the_copy_of_the_primary() {
+    let (mut net, primary, _) = islet(&fast(config(1000)));
+    net.unsynced.insert(primary);
+    let now = net.now;
+    net.member(primary).write(now, op(1), Delta::small(1)).expect("taken");
+    let (mut record, mut token) = (Vec::new(), None);
+    while let Some(polled) = net.member(primary).poll_persist(&mut record) {
+        token = Some(polled);
+    }
+    net.settle();
+    assert_eq!(net.receipts(primary, op(1)), []);
+    net.member(primary).persisted(now, token.expect("a record"));
+    net.settle();
+    assert_eq!(net.receipts(primary, op(1)), [(BY_VOTER, Some(1))]);
 }
