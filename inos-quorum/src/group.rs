@@ -382,7 +382,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     ///
     /// # Errors
     ///
-    /// [`MessageError`]: the frame was refused and nothing but [`Counters::refused`] changed. Loss, duplication and
+    /// [`MessageError`]: the frame was refused, and says what may have changed all the same. Loss, duplication and
     /// reordering are no errors.
     pub fn handle_message(&mut self, now: Duration, from: N, frame: &[u8]) -> Result<(), MessageError> {
         self.advance(now);

@@ -116,9 +116,11 @@ impl Disk {
         }
     }
 
-    /// The log began anew behind a snapshot: nothing of it is stored until the snapshot is.
+    /// The log began anew behind a snapshot: nothing of it is stored until the snapshot is. Frames wait for the record
+    /// as for one of the hard state: what they tell of the log rests on it.
     pub(crate) fn checkpoint(&mut self) {
         self.snapshot_is_due = true;
+        self.hard_is_due = true;
         self.truncate = None;
         self.tail = 0;
         self.durable_entry = 0;

@@ -14,7 +14,8 @@ pub enum Stage {
     /// lost.
     LocalOnly,
     /// [`Mode::Fast`](crate::Mode::Fast): this primary and another replica hold it, as storage demands. It may still be
-    /// lost if both fail, or if neither takes part in the election of the next primary; then [`Event::Loss`], [`Event::Orphaned`] or [`ReceiptState::Lost`] tells.
+    /// lost if both fail, or if neither takes part in the election of the next primary; then [`Event::Loss`],
+    /// [`Event::Orphaned`] or [`ReceiptState::Lost`] tells.
     Fast {
         /// What that replica is.
         by: NodeClass,
@@ -156,7 +157,9 @@ pub enum Event<N, O> {
         id: OpId,
         /// How far it has come.
         stage: Stage,
-        /// Its place, as [`write`](crate::Group::write) returned it.
+        /// Its place, as [`write`](crate::Group::write) returned it. When the history had the write from elsewhere, as a
+        /// repeat or as a merged orphan, the place where it was applied: that of the first copy, or of the entry which
+        /// brought the orphan.
         lsn: Lsn,
         /// What the machine answered: present at [`Stage::Fast`] and [`Stage::Committed`].
         output: Option<O>,
@@ -384,7 +387,10 @@ pub enum ChangeError {
     Superseded,
 }
 
-/// The frame was refused; nothing changed but [`Counters::refused`].
+/// The frame was refused; nothing changed but the time and [`Counters::refused`], with three exceptions: a frame of
+/// another generation is heeded as far as [`Superseded`](Self::Superseded) says; the parts of a parcel are forgotten when
+/// the last one shows that its content has to be refused; a sender that was introduced has its place among the contacts,
+/// whatever it sends in the form of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -445,7 +451,9 @@ pub enum MessageError {
         /// The entry.
         sequence: u64,
     },
-    /// The frame is of an older generation, or this member is.
+    /// The frame is of an older generation, or this member is. Of its content nothing was heard. That there is a later
+    /// generation, or another one of the same number, is taken note of, and stored: this member then is
+    /// [`Role::Superseded`]. A primary tells a sender of an older one what it is.
     #[error("superseded by generation {generation}")]
     Superseded {
         /// The later one.

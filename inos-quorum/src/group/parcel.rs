@@ -185,7 +185,6 @@ impl<N: Id, M: Machine> Group<N, M> {
                 return Ok(());
             }
             self.check_rival(peer, epoch)?;
-            self.follow(epoch, peer);
         }
         let from = self.peers[peer].seat;
         let same = |incoming: &Incoming<N>| {
@@ -211,13 +210,24 @@ impl<N: Id, M: Machine> Group<N, M> {
         incoming.touched_at = self.now;
         incoming.take(offset, bytes, self.config.max_inflight_bytes);
         let have = len(incoming.bytes.len());
-        self.peers[peer].owed_part = Some((what, id, have));
         if have < total {
+            if what != What::Orphan {
+                self.follow(epoch, peer);
+            }
+            self.peers[peer].owed_part = Some((what, id, have));
             return Ok(());
         }
+        // What it brings is checked before the sender is followed. What was refused once is so again: it is forgotten.
         let Some(Incoming { bytes, .. }) = self.incoming.take() else { return Ok(()) };
         match what {
-            What::Snapshot => self.install(peer, id, &bytes),
+            What::Snapshot => {
+                let state = self.check_snapshot(epoch, id, &bytes)?;
+                self.follow(epoch, peer);
+                self.peers[peer].owed_append = Some(None);
+                if let Some(state) = state {
+                    self.install(id, state);
+                }
+            }
             What::Entry => {
                 let mut reader = Reader(&bytes);
                 let prev = reader.lsn().ok_or(MessageError::Malformed)?;
@@ -230,10 +240,12 @@ impl<N: Id, M: Machine> Group<N, M> {
                     count: 1,
                     entries: reader.rest(),
                 };
-                self.on_append(peer, epoch, &message)
+                self.on_append(peer, epoch, &message)?;
             }
-            What::Orphan => self.take_orphan(peer, &bytes),
+            What::Orphan => self.take_orphan(peer, &bytes)?,
         }
+        self.peers[peer].owed_part = Some((what, id, have));
+        Ok(())
     }
 
     pub(super) fn on_part_reply(&mut self, peer: usize, what: What, id: Lsn, have: u64) {

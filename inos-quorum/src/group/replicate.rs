@@ -588,13 +588,17 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// Puts the state of a snapshot in place of what is here.
-    pub(super) fn install(&mut self, peer: usize, id: Lsn, bytes: &[u8]) -> Result<(), MessageError> {
-        self.peers[peer].owed_append = Some(None);
+    /// The state that a snapshot from the primary of `epoch` brings; `None` when it is no news.
+    pub(super) fn check_snapshot(
+        &self,
+        epoch: u64,
+        id: Lsn,
+        bytes: &[u8],
+    ) -> Result<Option<State<N, M>>, MessageError> {
         if id.sequence <= self.commit {
-            return Ok(());
+            return Ok(None);
         }
-        if id.epoch > self.hard.epoch {
+        if id.epoch > epoch {
             return Err(MessageError::Malformed);
         }
         let state = State::decode(bytes).filter(|state: &State<N, M>| state.applied == id);
@@ -602,6 +606,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         if state.configuration.number == 0 {
             return Err(MessageError::Malformed);
         }
+        Ok(Some(state))
+    }
+
+    /// Puts the state of a snapshot in place of what is here.
+    pub(super) fn install(&mut self, id: Lsn, state: State<N, M>) {
         self.counters.snapshots_installed += 1;
         // What agrees with the snapshot stays; else what is not known here to be committed, and not in it, is an orphan.
         let agrees = self.log.epoch_at(id.sequence) == Some(id.epoch);
@@ -609,7 +618,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.commit = id.sequence;
             self.apply();
             self.verified = self.verified.max(id.sequence);
-            return Ok(());
+            return;
         }
         // It makes room for these as well. The snapshot record takes all of them along.
         self.orphans.settle(|dot| state.dots.contains(dot));
@@ -628,6 +637,5 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.seat_peers();
         self.settle_doubts();
         self.tell_losses();
-        Ok(())
     }
 }

@@ -263,3 +263,24 @@ fn unsound_configurations_are_refused() {
         assert!(matches!(start(&config, vec![0]), Some(ConfigError::FrameLimit { .. })), "{max_frame}");
     }
 }
+
+#[test]
+fn nothing_leaves_before_an_installed_snapshot_is_durable() {
+    let config = Config { ring_entries: 8, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=40 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.cut.clear();
+    net.unsynced.insert(away);
+    net.sent.clear();
+    while net.member(away).counters().snapshots_installed == 0 {
+        net.pass(SECOND / 1000);
+    }
+    net.sent.clear();
+    net.pass(SECOND / 2);
+    let left: Vec<u8> = net.sent.iter().filter(|sent| sent.0 == away).map(|sent| sent.2[3]).collect();
+    assert!(left.is_empty(), "kinds of frames that left: {left:?}");
+}
