@@ -31,12 +31,15 @@ pub enum Boot<N> {
     /// 0. They may be fewer than [`Mode::Flex`] writes to: then a write needs all of them.
     Genesis(Vec<N>),
     /// A member that knows nothing, and will be added by [`Group::add_learner`](crate::Group::add_learner): a new node,
-    /// or one that has lost its memory. It believes frames of these nodes. Its seat is its [`Actor`](crate::Actor), so
-    /// the incarnation must be greater than 0 and new.
+    /// or one that has lost its memory. It believes frames of these nodes. They are in no record: who crashes before its
+    /// first snapshot arrives has to be told of them again, see [`Recover`](Self::Recover). Its seat is its
+    /// [`Actor`](crate::Actor), so the incarnation must be greater than 0 and new.
     Join(Vec<N>),
     /// A later start with durable storage: all records that [`poll_persist`](crate::Group::poll_persist) gave and that
     /// storage holds durably, oldest first, from one that [replaces all](crate::PersistToken::replaces_all) before it.
-    /// Every record reported as persisted has to be there; of those never reported a prefix may.
+    /// Every record reported as persisted has to be there; of those never reported a prefix may. A member that had
+    /// joined and knows of no configuration yet (its [`number`](crate::Configuration::number) is 0) hears nobody until
+    /// the others are [introduced](crate::Group::introduce).
     Recover(Vec<Vec<u8>>),
 }
 

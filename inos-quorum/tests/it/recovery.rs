@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Role, Stage};
+use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, NodeClass, Role, Stage};
 
 use crate::{
     frames::{entries, forge},
@@ -283,4 +283,21 @@ fn nothing_leaves_before_an_installed_snapshot_is_durable() {
     net.pass(SECOND / 2);
     let left: Vec<u8> = net.sent.iter().filter(|sent| sent.0 == away).map(|sent| sent.2[3]).collect();
     assert!(left.is_empty(), "kinds of frames that left: {left:?}");
+}
+
+#[test]
+fn a_joiner_that_crashed_is_still_added() {
+    let config = Config { target: 3, recruit_below: 3, ..config(1000) };
+    let seat = Actor { node: 3, incarnation: 1 };
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(seat, &config);
+    net.settle();
+    // Its contacts are in no record.
+    net.restart(3, &config);
+    (0..3).for_each(|node| net.member(3).introduce(node));
+    let now = net.now;
+    net.member(primary).add_learner(now, seat, NodeClass::Voter).expect("all is calm");
+    net.write(primary, op(1)).expect("taken");
+    net.pass(10 * SECOND);
+    assert_eq!(net.values(3), [value(op(1))], "refused {}", net.member(3).counters().refused);
 }
