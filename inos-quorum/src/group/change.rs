@@ -66,7 +66,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         if configuration.voters != before {
             // Whoever is silent cannot help to commit what follows: a group that only the dead could save is no group.
             let sound = configuration.voters.iter().filter(|&&seat| self.is_sound(seat)).count();
-            if sound < self.config.mode.write_quorum(n).max(self.config.mode.elect_quorum(n)) {
+            if sound < self.config.mode.write_quorum(voters).max(self.config.mode.elect_quorum(voters)) {
                 return Err(ChangeError::Quorum);
             }
             if !has(Bug::ChangeInOneStep) {

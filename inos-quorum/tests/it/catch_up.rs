@@ -6,20 +6,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Actor, Config, Event, OpId};
+use inos_quorum::{Config, Event, OpId};
 
-use crate::net::{Delta, Net, config, op};
+use crate::net::{Delta, Net, config, life, op, seat, three, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-
-fn seat(node: usize) -> Actor<u64> {
-    Actor { node: node as u64, incarnation: 0 }
-}
-
-fn three() -> Config {
-    Config { target: 3, recruit_below: 3, ..config(1000) }
-}
 
 #[test]
 fn a_snapshot_drops_no_orphans_that_it_contains() {
@@ -43,15 +35,39 @@ fn a_snapshot_drops_no_orphans_that_it_contains() {
     assert!(told.is_empty(), "nothing was dropped: {told:?}");
 }
 
+/// Its dot is forgotten with the life that wrote it: that it is in the history shows from where it stands.
+#[test]
+fn what_a_retired_life_has_written_is_no_orphan() {
+    let config = Config { ring_entries: 8, ..config(1000) };
+    let (mut net, old) = Net::elected(5, &config);
+    net.write(old, op(1)).expect("taken");
+    net.pass(SECOND / 2);
+    net.members[old] = None;
+    let new = net.elect();
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(new).remove(now, seat(old)).expect("the others are sound");
+    net.pass(SECOND / 2);
+    let away = (0..5).find(|&node| node != old && node != new).expect("five");
+    net.members[away] = None;
+    let now = net.now;
+    net.member(new).retire(now, life(old)).expect("all have what it wrote");
+    for serial in 2..=40 {
+        net.write(new, op(serial)).expect("taken");
+    }
+    net.restart(away, &config);
+    net.pass(SECOND);
+    let counters = net.member(away).counters();
+    assert_eq!((counters.snapshots_installed, counters.orphans_kept), (1, 0));
+    assert_eq!(net.values(away).len(), 40);
+    assert!(!net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { .. })));
+}
+
 #[test]
 fn a_snapshot_drives_no_orphan_out() {
     let config = Config { ring_entries: 16, max_orphans: 20, ..config(1000) };
-    let (mut net, first) = Net::elected(3, &config);
-    net.isolate(&[first]);
-    net.write(first, OpId { client: 2, serial: 1 }).expect("taken");
-    net.pass(3 * SECOND);
-    let second = net.primary().expect("elected");
-    assert_ne!(first, second);
+    let other = OpId { client: 2, serial: 1 };
+    let (mut net, first, second) = Net::deposed(3, &config, &[(other, Delta::small(value(other)))]);
     // It comes back, and crashes before it can hand over.
     net.lose = |frame| frame[3] == 9;
     net.cut.clear();
@@ -73,7 +89,7 @@ fn a_snapshot_drives_no_orphan_out() {
     net.lose = |_| false;
     net.pass(5 * SECOND);
     let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
-    let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if id.client == 2));
+    let discarded = net.events.iter().any(|(_, event)| matches!(event, Event::Discarded { id, .. } if *id == other));
     assert!(told.is_empty() && discarded, "one orphan, room for twenty: {told:?}, dealt with: {discarded}");
 }
 

@@ -390,25 +390,6 @@ fn who_leaves_gives_up_when_nobody_takes_over() {
 }
 
 #[test]
-fn a_forced_group_grows_again() {
-    let config = Config { mode: Mode::Flex { write: 3 }, ..config(1000) };
-    let (mut net, primary) = Net::elected(3, &config);
-    let rest: Vec<usize> = (0..3).filter(|&node| node != primary).collect();
-    rest.iter().for_each(|&node| net.members[node] = None);
-    let now = net.now;
-    net.member(primary).force_new_group(now, 77).expect("a voter");
-    net.settle();
-    for node in [3, 4] {
-        net.join(joiner(node), &config);
-        let now = net.now;
-        net.member(primary).add_learner(now, joiner(node), NodeClass::Voter).expect("all is calm");
-        net.pass(SECOND);
-    }
-    net.pass(30 * SECOND);
-    assert_eq!(net.member(primary).configuration().voters.len(), 3);
-}
-
-#[test]
 fn fewer_founders_than_must_write_write_all() {
     let config = Config { mode: Mode::Flex { write: 3 }, ..config(1000) };
     let (mut net, primary) = Net::elected(2, &config);
@@ -423,9 +404,9 @@ fn fewer_founders_than_must_write_write_all() {
 #[test]
 fn a_dead_learner_is_no_candidate() {
     let (mut net, primary) = Net::elected(3, &three());
-    net.join(joiner(3), &three());
+    net.join(life(3), &three());
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
     net.pass(SECOND);
     net.members[3] = None;
     net.pass(10 * SECOND);
@@ -443,7 +424,7 @@ fn a_learner_is_a_candidate_until_it_has_been_silent_for_long() {
     net.pass(4 * SECOND);
     // It was heard of a life ago, and is to start any moment.
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
     net.members.push(None);
     net.records.push(Vec::new());
     net.pass(4 * SECOND);
@@ -463,13 +444,13 @@ fn a_learner_is_a_candidate_until_it_has_been_silent_for_long() {
 fn who_is_added_again_has_time_to_be_heard() {
     let (mut net, primary) = with_learner(&three(), NodeClass::Voter);
     let now = net.now;
-    net.member(primary).remove(now, joiner(3)).expect("all is calm");
+    net.member(primary).remove(now, life(3)).expect("all is calm");
     net.members[3] = None;
     net.members[(primary + 1) % 3] = None;
     net.pass(10 * SECOND);
     net.events.clear();
     let now = net.now;
-    net.member(primary).add_learner(now, joiner(3), NodeClass::Voter).expect("all is calm");
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
     net.pass(SECOND);
     assert!(net.events.iter().any(|(_, event)| matches!(event, Event::NeedReplica { missing: 0, .. })));
 }
