@@ -6,7 +6,7 @@ use super::{
     DriftingClock, Violation,
     machine::{Applied, KEYS, Lists, Tail},
 };
-use crate::{Actor, Configuration, Group, Lsn, Mode, NodeClass, OpId, Read, Role, majority};
+use crate::{Actor, Configuration, Group, Inspect, Lsn, Mode, NodeClass, OpId, Read, Role, majority};
 
 /// What is remembered of a seat, running or not.
 #[derive(Clone, Debug)]
@@ -34,6 +34,26 @@ struct Watched {
     /// Until when it votes for nobody.
     loyal_until_us: u64,
     runs: bool,
+}
+
+impl Watched {
+    /// What the log holds now. With the first entry of an epoch come all before it.
+    fn hold(&mut self, inspect: &Inspect<'_, u64>) {
+        let mut at = inspect.held;
+        self.held = at;
+        loop {
+            let is_known = self.once_held.contains_key(&at.epoch);
+            let once = self.once_held.entry(at.epoch).or_insert(0);
+            *once = at.sequence.max(*once);
+            let before = (inspect.log_first..at.sequence).rev().map(|sequence| (sequence, inspect.epoch_at(sequence)));
+            let Some((sequence, Some(epoch))) =
+                before.filter(|_| !is_known).find(|&(_, epoch)| epoch != Some(at.epoch))
+            else {
+                return;
+            };
+            at = Lsn { epoch, sequence };
+        }
+    }
 }
 
 /// A promise that a record made durable.
@@ -306,10 +326,7 @@ impl Checker {
     fn log<const MERGES: bool>(&mut self, watched: &mut Watched, group: &Group<u64, Lists<MERGES>>) -> Checked {
         let (inspect, last) = (group.inspect(), group.last());
         if watched.held != inspect.held {
-            watched.held = inspect.held;
-            let Lsn { epoch, sequence } = inspect.held;
-            let once = watched.once_held.entry(epoch).or_insert(0);
-            *once = sequence.max(*once);
+            watched.hold(&inspect);
         }
         if last == watched.last {
             return Ok(());
