@@ -71,7 +71,8 @@ impl Machine for Blob {
 type Member = Group<u64, Blob>;
 
 fn member(node: u64, config: &Config, boot: Boot<u64>) -> Member {
-    Group::new(config.clone(), Actor { node, incarnation: 1 }, 1, boot).expect("a sound configuration")
+    let incarnation = if matches!(boot, Boot::Recover(_)) { 2 } else { 1 };
+    Group::new(config.clone(), Actor { node, incarnation }, 1, boot).expect("a sound configuration")
 }
 
 /// A primary that commits by itself, and its follower.

@@ -7,7 +7,6 @@ mod encoding;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-#[allow(unused_imports, reason = "the group that keeps sets of dots is not here yet")]
 pub(crate) use self::dots::{Dots, Inserted};
 pub use self::encoding::ClockError;
 
@@ -19,7 +18,8 @@ pub use self::encoding::ClockError;
 pub struct Actor<N> {
     /// The node.
     pub node: N,
-    /// Unique for each start of the node, supplied by the integrator. Need not grow.
+    /// Unique for each start of the node, supplied by the integrator: the time, a random number, a counter on disk. Need not
+    /// grow.
     pub incarnation: u64,
 }
 

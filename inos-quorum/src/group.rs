@@ -255,7 +255,10 @@ impl<N: Id, M: Machine> Group<N, M> {
             }
             Boot::Recover(_) if config.storage == Storage::Volatile => return Err(ConfigError::VolatileRecovery),
             Boot::Recover(records) => {
-                let found = recover(config.group, me.node, &records)?;
+                let found = recover(config.group, config.mode, me.node, &records)?;
+                if found.life == me.incarnation {
+                    return Err(ConfigError::Reused { incarnation: me.incarnation });
+                }
                 Self::recovered(config, me, rng, found)?
             }
         };
@@ -275,8 +278,14 @@ impl<N: Id, M: Machine> Group<N, M> {
         disk: Disk,
         state: State<N, M>,
     ) -> Self {
-        let envelope =
-            Envelope { group: config.group, me, seat, generation: hard.generation, max_frame: config.max_frame };
+        let envelope = Envelope {
+            group: config.group,
+            mode: config.mode,
+            me,
+            seat,
+            generation: hard.generation,
+            max_frame: config.max_frame,
+        };
         Self {
             envelope,
             rng,
@@ -501,7 +510,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         let state = &self.state;
         let mut source = Source {
             group: self.config.group,
+            mode: self.config.mode,
             seat: self.envelope.seat,
+            life: self.envelope.me.incarnation,
             hard: &self.hard,
             log: &self.log,
             orphans: &mut self.orphans,

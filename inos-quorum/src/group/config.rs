@@ -37,7 +37,8 @@ pub enum Boot<N> {
     Join(Vec<N>),
     /// A later start with durable storage: all records that [`poll_persist`](crate::Group::poll_persist) gave and that
     /// storage holds durably, oldest first, from one that [replaces all](crate::PersistToken::replaces_all) before it.
-    /// Every record reported as persisted has to be there; of those never reported a prefix may. A member that had
+    /// Every record reported as persisted has to be there; of those never reported a prefix may. The incarnation is a new
+    /// one. A member that had
     /// joined and knows of no configuration yet (its [`number`](crate::Configuration::number) is 0) hears nobody until
     /// the others are [introduced](crate::Group::introduce).
     Recover(Vec<Vec<u8>>),
@@ -265,6 +266,19 @@ pub enum ConfigError {
     OtherGroup {
         /// The group in the records.
         found: GroupId,
+    },
+    /// The caller: the group was started in another mode.
+    #[error("the records are of a group in mode {found:?}")]
+    OtherMode {
+        /// The mode in the records.
+        found: Mode,
+    },
+    /// The caller: the life that wrote the records had this incarnation. Each start needs a new one: it names what the
+    /// life writes.
+    #[error("incarnation {incarnation} has been used")]
+    Reused {
+        /// As given.
+        incarnation: u64,
     },
     /// The storage: a record is damaged, missing or out of place. Recovering without it could forget a vote or an
     /// acknowledged write.

@@ -7,14 +7,15 @@ use super::{
     log::{Log, len},
     membership::Generation,
     orphans::{Kept, Orphans},
+    wire::{put_mode, read_mode},
 };
 use crate::{
-    Actor, ConfigError, GroupId, Id, Lsn, PersistToken,
+    Actor, ConfigError, GroupId, Id, Lsn, Mode, PersistToken,
     bytes::{Put, Reader, Sealed, seal, unseal},
 };
 
 const MAGIC: [u8; 2] = *b"IR";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const SNAPSHOT: u8 = 0;
 const HARD_STATE: u8 = 1;
 const TRUNCATE: u8 = 2;
@@ -35,7 +36,10 @@ pub(crate) struct HardState<N> {
 /// What a record is made from.
 pub(crate) struct Source<'a, N> {
     pub(crate) group: GroupId,
+    pub(crate) mode: Mode,
     pub(crate) seat: Actor<N>,
+    /// Incarnation of the life that writes.
+    pub(crate) life: u64,
     pub(crate) hard: &'a HardState<N>,
     pub(crate) log: &'a Log<N>,
     pub(crate) orphans: &'a mut Orphans<N>,
@@ -167,7 +171,9 @@ impl Disk {
             self.truncate = None;
             open(SNAPSHOT);
             out.put(&source.group.0.to_le_bytes());
+            put_mode(out, source.mode);
             out.put_actor(&source.seat);
+            out.put_u64(source.life);
             put_hard(out, source.hard);
             out.put_lsn(source.applied);
             put_counted(out, source.state);
@@ -179,6 +185,7 @@ impl Disk {
             self.hard_is_due = false;
             self.hard_records = ordinal + 1;
             open(HARD_STATE);
+            out.put_u64(source.life);
             put_hard(out, source.hard);
         } else if source.orphans.has_unrecorded() {
             open(ORPHANS);
@@ -247,6 +254,8 @@ fn put_counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 pub(crate) struct Recovered<N> {
     pub(crate) disk: Disk,
     pub(crate) seat: Actor<N>,
+    /// Incarnation of the last life.
+    pub(crate) life: u64,
     pub(crate) hard: HardState<N>,
     pub(crate) state: Vec<u8>,
     /// The last entry applied to the state.
@@ -282,7 +291,12 @@ impl Tail {
 }
 
 /// Reads back what [`Disk::poll`] wrote, from the last record that replaces all before it.
-pub(crate) fn recover<N: Id>(group: GroupId, node: N, records: &[Vec<u8>]) -> Result<Recovered<N>, ConfigError> {
+pub(crate) fn recover<N: Id>(
+    group: GroupId,
+    mode: Mode,
+    node: N,
+    records: &[Vec<u8>],
+) -> Result<Recovered<N>, ConfigError> {
     let mut found: Option<(Recovered<N>, Tail)> = None;
     let mut expected = None;
     for (index, record) in records.iter().enumerate() {
@@ -297,6 +311,10 @@ pub(crate) fn recover<N: Id>(group: GroupId, node: N, records: &[Vec<u8>]) -> Re
             if claimed != group {
                 return Err(ConfigError::OtherGroup { found: claimed });
             }
+            let claimed = read_mode(&mut body).ok_or_else(fault)?;
+            if claimed != mode {
+                return Err(ConfigError::OtherMode { found: claimed });
+            }
             let seat: Actor<N> = body.actor().ok_or_else(fault)?;
             if seat.node != node {
                 return Err(ConfigError::NotMember);
@@ -307,6 +325,7 @@ pub(crate) fn recover<N: Id>(group: GroupId, node: N, records: &[Vec<u8>]) -> Re
         let (recovered, tail) = found.as_mut().ok_or_else(fault)?;
         match kind {
             HARD_STATE => {
+                recovered.life = body.u64().ok_or_else(fault)?;
                 let hard: HardState<N> = read_hard(&mut body).ok_or_else(fault)?;
                 let before = &recovered.hard;
                 if (hard.generation.number, hard.epoch) < (before.generation.number, before.epoch) {
@@ -340,6 +359,8 @@ pub(crate) fn recover<N: Id>(group: GroupId, node: N, records: &[Vec<u8>]) -> Re
     let last = recovered.base.sequence + len(tail.ends.len());
     recovered.disk.polled = expected.unwrap_or(0);
     recovered.disk.durable_records = recovered.disk.polled;
+    // Nothing is heard of this life before its incarnation is durable.
+    recovered.disk.hard_is_due = true;
     recovered.disk.tail = last;
     recovered.disk.durable_entry = last;
     recovered.entries = tail.bytes;
@@ -361,6 +382,7 @@ fn read_snapshot<N: Id>(
     ordinal: u64,
     bytes: u64,
 ) -> Option<(Recovered<N>, Tail)> {
+    let life = body.u64()?;
     let hard = read_hard(&mut body)?;
     let base = body.lsn()?;
     let state = body.huge_bytes()?.to_vec();
@@ -370,5 +392,5 @@ fn read_snapshot<N: Id>(
     let orphans = Orphans::decode(&mut body)?;
     body.end()?;
     let disk = Disk { snapshot_is_due: false, snapshot_bytes: bytes, hard_records: ordinal + 1, ..Disk::new() };
-    Some((Recovered { disk, seat, hard, state, base, entries: Vec::new(), orphans }, tail))
+    Some((Recovered { disk, seat, life, hard, state, base, entries: Vec::new(), orphans }, tail))
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::{Actor, Configuration, GroupId, Lsn, Machine, NodeClass, OpId, VectorClock};
+use crate::{Actor, Configuration, GroupId, Lsn, Machine, Mode, NodeClass, OpId, VectorClock};
 
 /// How far a write has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -427,6 +427,12 @@ pub enum MessageError {
     ForeignGroup {
         /// The group of the frame.
         found: GroupId,
+    },
+    /// The sender was started with another [`Mode`](crate::Config::mode): their quorums need not meet.
+    #[error("frame of a member that works in mode {found:?}")]
+    OtherMode {
+        /// The mode of the sender.
+        found: Mode,
     },
     /// The frame was meant for another seat: of another node, or of one before this node lost its memory.
     #[error("the frame was meant for another seat")]

@@ -7,12 +7,12 @@ use super::{
     membership::{Generation, MAX_PARTINGS, Parting, put_partings, read_partings},
 };
 use crate::{
-    Actor, Dot, GroupId, Id, Lsn, MessageError,
+    Actor, Dot, GroupId, Id, Lsn, MessageError, Mode,
     bytes::{CHECKSUM_BYTES, Put, Reader, Sealed, seal, unseal},
 };
 
 const MAGIC: [u8; 2] = *b"IQ";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const PRE_VOTE: u8 = 1;
 const PRE_VOTE_REPLY: u8 = 2;
 const VOTE: u8 = 3;
@@ -29,7 +29,7 @@ const ELECT: u8 = 12;
 /// Dots of one acknowledgement.
 pub(crate) const MAX_ACKS: usize = 8;
 /// Bytes around any body, at the longest id.
-const ENVELOPE: usize = 2 + 1 + 1 + 16 + 16 + 8 + 8 + 8 + (1 + 64 + 8) + 8 + CHECKSUM_BYTES;
+const ENVELOPE: usize = 2 + 1 + 1 + 16 + 2 + 16 + 8 + 8 + 8 + (1 + 64 + 8) + 8 + CHECKSUM_BYTES;
 /// Bytes of an append frame besides its entries, at the longest id.
 pub(crate) const APPEND_OVERHEAD: usize = ENVELOPE + 16 + 8 + 8 + 8 + 1 + 4;
 /// Bytes of a part besides the part.
@@ -151,6 +151,7 @@ pub(crate) enum Message<'a, N> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Envelope<N> {
     pub(crate) group: GroupId,
+    pub(crate) mode: Mode,
     /// This life.
     pub(crate) me: Actor<N>,
     pub(crate) seat: Actor<N>,
@@ -185,6 +186,7 @@ impl<N: Id> Envelope<N> {
         out.put(&MAGIC);
         out.put(&[VERSION, message.kind()]);
         out.put(&self.group.0.to_le_bytes());
+        put_mode(out, self.mode);
         out.put_u64(self.generation.number);
         out.put_u64(self.generation.nonce);
         out.put_u64(configuration);
@@ -215,6 +217,10 @@ impl<N: Id> Envelope<N> {
         let group = GroupId(reader.u128().ok_or(MessageError::Malformed)?);
         if group != self.group {
             return Err(MessageError::ForeignGroup { found: group });
+        }
+        let mode = read_mode(&mut reader).ok_or(MessageError::Malformed)?;
+        if mode != self.mode {
+            return Err(MessageError::OtherMode { found: mode });
         }
         let (header, to) = read_header(&mut reader).ok_or(MessageError::Malformed)?;
         if to != self.seat {
@@ -385,6 +391,26 @@ impl<'a, N: Id> Message<'a, N> {
         };
         from.end()?;
         Some(message)
+    }
+}
+
+/// Quorums of two modes need not meet, so frames and records name theirs.
+pub(crate) fn put_mode(out: &mut Vec<u8>, mode: Mode) {
+    out.put(&match mode {
+        Mode::Fast => [0, 0],
+        Mode::FastSafe => [1, 0],
+        Mode::Flex { write } => [2, write],
+        Mode::Majority => [3, 0],
+    });
+}
+
+pub(crate) fn read_mode(from: &mut Reader<'_>) -> Option<Mode> {
+    match (from.u8()?, from.u8()?) {
+        (0, 0) => Some(Mode::Fast),
+        (1, 0) => Some(Mode::FastSafe),
+        (2, write) => Some(Mode::Flex { write }),
+        (3, 0) => Some(Mode::Majority),
+        _ => None,
     }
 }
 

@@ -138,13 +138,20 @@ fn a_vote_waits_for_the_checkpoint_that_brings_it() {
     }
     let (epoch, last) = (net.member(voter).epoch(), net.member(voter).last());
     for (epoch, waits) in [(epoch, false), (epoch + 1, true)] {
-        // With this configuration a checkpoint is due at once.
-        let mut member: Member = Net::recover(&tiny(), voter, &net.records[voter]).expect("records are whole");
+        // A checkpoint is due after the first record, which says who lives now.
+        let records = &net.records[voter];
+        let first = records.iter().rposition(|record| is_checkpoint(record)).expect("the first one is");
+        let since = records[first + 1..].iter().map(|record| record.len() as u64).sum();
+        let config = Config { checkpoint_bytes: since, ..config(1000) };
+        let mut member: Member = Net::recover(&config, voter, records).expect("records are whole");
+        let mut buffer = Vec::new();
+        let token = member.poll_persist(&mut buffer).expect("a record");
+        assert!(!token.replaces_all());
+        member.persisted(SECOND, token);
         member.handle_timeout(SECOND);
         let words = [epoch, last.epoch, last.sequence, 0, 0];
-        let request = forge(&tiny(), [rival, voter, 3], VOTE, &words, &[0]);
+        let request = forge(&config, [rival, voter, 3], VOTE, &words, &[0]);
         member.handle_message(3 * SECOND, rival as u64, &request).expect("an honest frame");
-        let mut buffer = Vec::new();
         let token = member.poll_persist(&mut buffer).expect("a checkpoint");
         assert!(token.replaces_all());
         assert_eq!(member.poll_persist(&mut Vec::new()), None);

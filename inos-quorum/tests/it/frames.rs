@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 use std::sync::OnceLock;
 
-use inos_quorum::{Config, GroupId, MessageError};
+use inos_quorum::{Config, GroupId, MessageError, Mode};
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -21,6 +21,10 @@ pub(crate) fn mend(frame: &mut [u8]) {
     *sum = xxh3_64(body).to_le_bytes();
 }
 
+/// Where the epoch of a frame between founders stands, and its body.
+pub(crate) const EPOCH: usize = 79;
+pub(crate) const BODY: usize = EPOCH + 8;
+
 /// A frame of `kind` as voter `from` of a new group would address it to voter `to`, with a body of its own making.
 pub(crate) fn forge(config: &Config, [from, to, voters]: [usize; 3], kind: u8, words: &[u64], tail: &[u8]) -> Vec<u8> {
     let mut sender = found(config, from, voters);
@@ -29,7 +33,7 @@ pub(crate) fn forge(config: &Config, [from, to, voters]: [usize; 3], kind: u8, w
     sender.handle_timeout(Duration::from_secs(3));
     let mut frame = Vec::new();
     while sender.poll_transmit(&mut frame) != Some(to as u64) {}
-    frame.truncate(77);
+    frame.truncate(EPOCH);
     frame[3] = kind;
     words.iter().for_each(|word| frame.extend(word.to_le_bytes()));
     frame.extend(tail);
@@ -161,7 +165,7 @@ fn the_edges_of_numbers_never_panic() {
     let corpus = corpus();
     for kind in 1..=6 {
         let (from, to, frame) = corpus.frames.iter().rfind(|(_, _, frame)| frame[3] == kind).expect("a common kind");
-        for place in 69..frame.len() - 8 {
+        for place in EPOCH - 8..frame.len() - 8 {
             for edge in EDGES {
                 let mut frame = frame.clone();
                 let end = (place + 8).min(frame.len() - 8);
@@ -255,7 +259,7 @@ proptest! {
         let (from, to, frame) = pick.get(&corpus().frames);
         let mut frame = frame.clone();
         // Most interesting is what follows the envelope.
-        let start = 77.min(frame.len() - 9);
+        let start = EPOCH.min(frame.len() - 9);
         for (place, byte) in changes {
             let place = start + place.index(frame.len() - 8 - start);
             frame[place] = byte;
@@ -302,11 +306,13 @@ fn each_refusal_has_its_reason() {
     assert_eq!(refuse(member, sender, &flipped), MessageError::Checksum);
     let foreign = GroupId(0x19ff);
     assert_eq!(refuse(member, sender, &changed(4, 0xff)), MessageError::ForeignGroup { found: foreign });
+    assert_eq!(refuse(member, sender, &changed(20, 0)), MessageError::OtherMode { found: Mode::Fast });
+    assert_eq!(refuse(member, sender, &changed(20, 4)), MessageError::Malformed);
     assert_eq!(
-        refuse(member, sender, &changed(61, 3 - u8::try_from(from + to).expect("small"))),
+        refuse(member, sender, &changed(EPOCH - 16, 3 - u8::try_from(from + to).expect("small"))),
         MessageError::Misrouted
     );
-    let jump = refuse(member, sender, &changed(77 + 5, 1));
+    let jump = refuse(member, sender, &changed(EPOCH + 5, 1));
     assert!(matches!(jump, MessageError::EpochJump { found, current } if found - current > 1 << 32), "{jump:?}");
     let max = config(1000).max_frame;
     assert_eq!(refuse(member, sender, &vec![0; max + 1]), MessageError::TooLong { len: max + 1, max });
@@ -379,13 +385,13 @@ fn a_parcel_beyond_the_limit_is_never_begun() {
 fn a_history_beyond_the_end_of_numbers_is_refused() {
     let small = Config { ring_entries: 8, ..volatile() };
     let (mut net, primary, away) = Net::behind(&small);
-    let is_snapshot = |frame: &[u8]| (frame[3], frame[85]) == (7, 0) && frame.len() > 900;
+    let is_snapshot = |frame: &[u8]| (frame[3], frame[BODY]) == (7, 0) && frame.len() > 900;
     let (_, _, part) =
         net.sent.iter().find(|(_, to, frame)| *to == away && is_snapshot(frame)).expect("one part").clone();
     for (sequence, is_taken) in [(u64::MAX, false), ((1 << 62) + 1, false), (1 << 62, true)] {
         let (now, mut lie) = (net.now, part.clone());
         // In the name of the parcel, and in the state that it brings.
-        for at in [94, 126] {
+        for at in [BODY + 9, BODY + 41] {
             assert_eq!(u64::from_le_bytes(*lie[at..].first_chunk().expect("long")), 101);
             lie[at..at + 8].copy_from_slice(&sequence.to_le_bytes());
         }

@@ -11,7 +11,7 @@ use inos_quorum::{
 };
 
 use crate::{
-    frames::forge,
+    frames::{BODY, forge},
     net::{Delta, Member, Net, config, found, op, seat, value, volatile},
 };
 
@@ -245,8 +245,8 @@ fn older_entries_are_committed_only_through_the_own_epoch() {
     assert_eq!(net.primary(), None);
 
     // Only the old primary is reachable, and has the greatest log. Of its appends those with two entries or more are
-    // lost, which are those with the start of its new epoch: the count stands at byte 126.
-    net.lose = |frame| frame[3] == 5 && frame[126] > 1;
+    // lost, which are those with the start of its new epoch: the count stands behind 41 bytes of the body.
+    net.lose = |frame| frame[3] == 5 && frame[BODY + 41] > 1;
     net.cut.retain(|&(from, to)| from != primary && to != primary);
     assert_eq!(net.elect(), primary);
     net.pass(SECOND / 2);

@@ -9,7 +9,10 @@ use core::time::Duration;
 
 use inos_quorum::{Config, Event, OpId, Role, Stage};
 
-use crate::net::{Delta, Network, config, one, op, seat, value};
+use crate::{
+    frames::BODY,
+    net::{Delta, Network, config, one, op, seat, value},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,7 +25,7 @@ const ORPHAN: u8 = 2;
 
 /// Whether the frame brings orphans. The body begins with their number, or with what it is part of.
 fn is_handover(frame: &[u8]) -> bool {
-    let body = &frame[85..];
+    let body = &frame[BODY..];
     (frame[3] == ORPHANS && body[..4] != [0; 4]) || (frame[3] == PART && body[0] == ORPHAN)
 }
 

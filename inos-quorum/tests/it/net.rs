@@ -118,6 +118,7 @@ pub(crate) struct Network<const MERGES: bool> {
     pub(crate) unsynced: BTreeSet<usize>,
     /// Frames that are lost.
     pub(crate) lose: fn(&[u8]) -> bool,
+    restarts: u64,
     /// All frames that were sent: from, to, bytes.
     pub(crate) sent: Vec<(usize, usize, Vec<u8>)>,
 }
@@ -164,6 +165,7 @@ impl<const MERGES: bool> Network<MERGES> {
             cut: BTreeSet::new(),
             unsynced: BTreeSet::new(),
             lose: |_| false,
+            restarts: 0,
             sent: Vec::new(),
         }
     }
@@ -263,13 +265,24 @@ impl<const MERGES: bool> Network<MERGES> {
         node: usize,
         records: &[Vec<u8>],
     ) -> Result<Group<u64, Ledger<MERGES>>, ConfigError> {
-        let me = Actor { node: node as u64, incarnation: 2 };
+        Self::recover_as(config, node, 2, records)
+    }
+
+    fn recover_as(
+        config: &Config,
+        node: usize,
+        incarnation: u64,
+        records: &[Vec<u8>],
+    ) -> Result<Group<u64, Ledger<MERGES>>, ConfigError> {
+        let me = Actor { node: node as u64, incarnation };
         Group::new(config.clone(), me, 7, Boot::Recover(records.to_vec()))
     }
 
     /// The node crashes and recovers from what it stored.
     pub(crate) fn restart(&mut self, node: usize, config: &Config) {
-        self.members[node] = Some(Self::recover(config, node, &self.records[node]).expect("records are whole"));
+        self.restarts += 1;
+        let recovered = Self::recover_as(config, node, 1 + self.restarts, &self.records[node]);
+        self.members[node] = Some(recovered.expect("records are whole"));
     }
 
     pub(crate) fn member(&mut self, node: usize) -> &mut Group<u64, Ledger<MERGES>> {

@@ -6,11 +6,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, NodeClass, Role, Stage};
+use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Mode, NodeClass, Role, Stage};
 
 use crate::{
-    frames::{entries, forge},
-    net::{Delta, Member, Net, config, found, op, store, value, volatile},
+    frames::{BODY, EPOCH, entries, forge},
+    net::{Delta, Member, Net, config, found, life, op, store, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -130,10 +130,10 @@ fn vote_request(asker: &mut Member, to: usize, epoch: u64) -> Vec<u8> {
     while asker.poll_transmit(&mut frame) != Some(to as u64) {}
     assert_eq!(frame[3], 1, "a pre-vote");
     frame[3] = 3;
-    frame[77..85].copy_from_slice(&epoch.to_le_bytes());
+    frame[EPOCH..BODY].copy_from_slice(&epoch.to_le_bytes());
     // A log beyond any other.
-    frame[85..93].copy_from_slice(&epoch.to_le_bytes());
-    frame[93..101].copy_from_slice(&1000_u64.to_le_bytes());
+    frame[BODY..BODY + 8].copy_from_slice(&epoch.to_le_bytes());
+    frame[BODY + 8..BODY + 16].copy_from_slice(&1000_u64.to_le_bytes());
     crate::frames::mend(&mut frame);
     frame
 }
@@ -150,14 +150,14 @@ fn a_lost_tail_is_refilled() {
     assert_eq!(net.member(follower).last().sequence, 6);
     let keep = net.records[follower].len() - 3;
     net.records[follower].truncate(keep);
-    net.members[follower] = Some(Net::recover(&config, follower, &net.records[follower]).expect("a prefix"));
+    net.restart(follower, &config);
     assert_eq!(net.member(follower).last().sequence, 3);
     net.unsynced.clear();
     net.pass(SECOND);
     assert_eq!(net.values(follower).len(), 5);
     // And what it stored since continues the records.
-    let again = Net::recover(&config, follower, &net.records[follower]).expect("records are whole");
-    assert_eq!(again.last().sequence, 6);
+    net.restart(follower, &config);
+    assert_eq!(net.member(follower).last().sequence, 6);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_stored_entry_that_was_replaced_does_not_vouch_for_its_successor() {
     let mut reply = Vec::new();
     let mut matched = |member: &mut Member| {
         assert_eq!((member.poll_transmit(&mut reply), reply[3]), (Some(2), 6), "an answer to the append");
-        u64::from_le_bytes(reply[85..93].try_into().expect("eight bytes"))
+        u64::from_le_bytes(reply[BODY..BODY + 8].try_into().expect("eight bytes"))
     };
     member.handle_message(now, 2, &beat).expect("an honest frame");
     assert_eq!(matched(&mut member), 0);
@@ -238,7 +238,37 @@ fn records_of_others_are_refused() {
     let elsewhere = Config { group: GroupId(9), ..config.clone() };
     let found = Some(ConfigError::OtherGroup { found: config.group });
     assert_eq!(Net::recover(&elsewhere, primary, records).err(), found);
+    let another = Config { mode: Mode::FastSafe, ..config.clone() };
+    let found = Some(ConfigError::OtherMode { found: Mode::Majority });
+    assert_eq!(Net::recover(&another, primary, records).err(), found);
     assert_eq!(Net::recover(&volatile(), primary, records).err(), Some(ConfigError::VolatileRecovery));
+}
+
+/// It names what the life writes, so nothing is heard of a life before its name is stored.
+#[test]
+fn a_used_incarnation_is_refused() {
+    let config = config(1000);
+    let (mut net, primary) = Net::elected(3, &config);
+    let start = |incarnation, records: &[Vec<u8>]| {
+        let me = Actor { node: primary as u64, incarnation };
+        Member::new(config.clone(), me, 7, Boot::Recover(records.to_vec()))
+    };
+    let mut records = net.records[primary].clone();
+    let reused = |incarnation| Some(ConfigError::Reused { incarnation });
+    assert_eq!(start(life(primary).incarnation, &records).err(), reused(life(primary).incarnation));
+    let mut second = start(9, &records).expect("a new one");
+    let now = net.now;
+    second.handle_timeout(now);
+    second.handle_timeout(now + 3 * SECOND);
+    let mut buffer = Vec::new();
+    assert_eq!(second.poll_transmit(&mut buffer), None, "it asks for votes once it is known to live");
+    let token = second.poll_persist(&mut buffer).expect("a record");
+    records.push(buffer.clone());
+    second.persisted(now, token);
+    assert!(second.poll_transmit(&mut buffer).is_some());
+    assert_eq!(start(9, &records).err(), reused(9));
+    assert!(start(life(primary).incarnation, &records).is_ok(), "the last one is known, not all");
+    net.restart(primary, &config);
 }
 
 #[test]
