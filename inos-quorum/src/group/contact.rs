@@ -31,8 +31,9 @@ impl<N: Id, M: Machine> Group<N, M> {
                 None => Standing::Contact,
             };
             if before == Standing::Contact && peer.is_member() {
-                peer.heard_at = self.now;
-                peer.beat |= self.office == Office::Primary;
+                // What it held before it was taken out, if it was, says nothing.
+                peer.lead(self.log.last().sequence + 1, self.now);
+                peer.beat = self.office == Office::Primary;
             }
         }
     }

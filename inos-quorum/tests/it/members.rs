@@ -454,3 +454,19 @@ fn who_is_added_again_has_time_to_be_heard() {
     net.pass(SECOND);
     assert!(net.events.iter().any(|(_, event)| matches!(event, Event::NeedReplica { missing: 0, .. })));
 }
+
+/// What it held as a member before says nothing of today.
+#[test]
+fn who_is_added_again_and_is_dead_becomes_no_voter() {
+    let config = Config { target: 4, recruit_below: 3, ..config(1000) };
+    let (mut net, primary) = Net::elected(4, &config);
+    let gone = (primary + 1) % 4;
+    let now = net.now;
+    net.member(primary).remove(now, seat(gone)).expect("all is calm");
+    net.pass(SECOND / 5);
+    net.members[gone] = None;
+    let now = net.now;
+    net.member(primary).add_learner(now, seat(gone), NodeClass::Voter).expect("all is calm");
+    net.pass(10 * SECOND);
+    assert!(!net.member(primary).configuration().is_voter(seat(gone)));
+}
