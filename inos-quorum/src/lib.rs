@@ -135,8 +135,8 @@ pub use self::{
         Group,
         config::{Boot, Config, ConfigError, GroupId, MAX_LEARNERS, MAX_VOTERS, Storage},
         event::{
-            ChangeError, Committed, Counters, Event, EventOf, Limit, LossReport, MessageError, PersistToken, Read,
-            ReadError, ReadId, ReceiptState, Resolution, Role, Session, Stage, WriteError,
+            ChangeError, Committed, Counters, Event, EventOf, Limit, LossReport, MessageError, PersistToken, Progress,
+            Read, ReadError, ReadId, ReceiptState, Resolution, Role, Session, Stage, WriteError,
         },
         membership::{Configuration, Generation, NodeClass},
     },

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Actor, ChangeError, Configuration, Event, Id, Limit, Lsn, MAX_LEARNERS, MAX_VOTERS, Machine, Mode, NodeClass,
+    Progress,
     bugs::{Bug, has},
 };
 use core::time::Duration;
@@ -91,6 +92,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.configuration().class(seat).is_some() {
             return Err(ChangeError::AlreadyMember);
         }
+        if seat.node == self.envelope.me.node || (seat.incarnation == 0 && !self.state.is_former(seat)) {
+            return Err(ChangeError::Seat);
+        }
         let life = self.peer(seat).and_then(|peer| peer.life);
         let life = life.map_or(seat, |incarnation| Actor { node: seat.node, incarnation });
         if self.state.is_retired(seat) || self.state.is_retired(life) {
@@ -159,6 +163,14 @@ impl<N: Id, M: Machine> Group<N, M> {
     fn has_caught_up(&self, peer: &Peer<N>) -> bool {
         let lately = self.now < peer.heard_at + self.config.elect_min;
         lately && peer.flow == Flow::Stream && peer.matched + CAUGHT_UP >= self.log.last().sequence
+    }
+
+    /// How far another member has come. `None` of others, and at a member that is not primary.
+    #[must_use]
+    pub fn progress(&self, seat: Actor<N>) -> Option<Progress> {
+        let peer = self.peer(seat).filter(|peer| peer.is_member() && self.office == Office::Primary)?;
+        let has_caught_up = self.has_caught_up(peer);
+        Some(Progress { matched: peer.matched, heard_at: peer.heard_at, has_caught_up })
     }
 
     /// Hands the office to the voter `to`: writes are refused until it is elected or `elect_min` has passed.

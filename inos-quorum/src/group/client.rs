@@ -261,6 +261,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         if same && covers { Ok(view) } else { Err(behind) }
     }
 
+    /// The clients whose writes are remembered, as far as is committed, each with the place of its latest write: who wants
+    /// to [`expire`](Self::expire_client) some can tell which have been idle. Ascending by client.
+    pub fn clients(&self) -> impl Iterator<Item = (u128, Lsn)> {
+        self.state.sessions.latest()
+    }
+
     /// A token of what [`Read::Local`] shows now, for reads at other members that must show no less.
     #[must_use]
     pub fn session(&self) -> Session<N> {

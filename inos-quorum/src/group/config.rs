@@ -94,7 +94,7 @@ pub struct Config {
     /// No frame is longer, sent or accepted, in bytes; 1 KiB to 1 GiB. The same on all members. Default 64 KiB.
     pub max_frame: usize,
     /// No snapshot, delta, or set of orphans is longer, in bytes; what exceeds `max_frame` travels in parts. A state
-    /// whose snapshot is longer cannot bring back a straggler. From `max_frame` to 1 GiB. The same on all members.
+    /// whose snapshot is longer cannot bring back a straggler: [`StateTooLong`](crate::Event::StateTooLong). From `max_frame` to 1 GiB. The same on all members.
     /// Default 64 MiB.
     pub max_reassembly: usize,
     /// Bytes of entries or parts under way to one member without its acknowledgement. Default 4 MiB.

@@ -1,6 +1,7 @@
 //! What a group tells its integrator, and what it refuses.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use thiserror::Error;
 
@@ -218,6 +219,14 @@ pub enum Event<N, O> {
         /// Whether it is final.
         committed: Committed,
     },
+    /// At the primary: a member needs a snapshot, and that of the state exceeds `max_reassembly`. The member stays behind
+    /// until the state is smaller. Told each time that a snapshot would be taken anew.
+    StateTooLong {
+        /// Length of the snapshot in bytes.
+        len: usize,
+        /// Its limit.
+        max: usize,
+    },
     /// At the primary: start further members and add them as learners.
     NeedReplica {
         /// How many voters and learners that were heard within `unreachable`, or added since, there are fewer than
@@ -366,6 +375,9 @@ pub enum ChangeError {
     /// the quorums of the mode. Replace the silent ones first.
     #[error("too few sound voters would be left")]
     Quorum,
+    /// The caller: nobody but this member has a seat at its node, and none but founders one of incarnation 0.
+    #[error("no such seat can be added")]
+    Seat,
     /// The caller: more than [`MAX_VOTERS`](crate::MAX_VOTERS) voters.
     #[error("too many")]
     TooMany,
@@ -495,6 +507,17 @@ pub struct Counters {
     pub orphans_kept: u64,
 }
 
+/// How far a member has come, as far as its primary knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// The last entry that it is known to hold.
+    pub matched: u64,
+    /// When it last answered, or became a member.
+    pub heard_at: Duration,
+    /// It gets entries as they are written, and is few behind: a learner may [replace](crate::Group::replace) a voter.
+    pub has_caught_up: bool,
+}
+
 /// What a simulator looks at.
 #[cfg(feature = "sim")]
 #[derive(Clone, Debug)]
@@ -513,9 +536,9 @@ pub struct Inspect<'a, N> {
     /// The first entry in memory.
     pub log_first: u64,
     /// As primary: until when it answers reads by itself.
-    pub lease_until: Option<core::time::Duration>,
+    pub lease_until: Option<Duration>,
     /// Until when it votes for nobody, as far as time decides; `None` while it does not know the time.
-    pub loyal_until: Option<core::time::Duration>,
+    pub loyal_until: Option<Duration>,
     /// As primary in `Fast`: the last entry acknowledged.
     pub fast_high: u64,
     /// Writes kept that fell out of the log.

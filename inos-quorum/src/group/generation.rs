@@ -19,6 +19,10 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// quorum is lost for good: what only others held is lost, unless they come back and hand it over as orphans.
     /// `nonce` must be a random number: should two members do this, both stop when they meet.
     ///
+    /// Nothing checks that the quorum is lost: a group that works without this member stops when it meets the new
+    /// generation, primary and all. First make sure that the others are gone or stopped, and of the survivors take the
+    /// one whose [`last`](Self::last) is greatest.
+    ///
     /// # Errors
     ///
     /// [`ChangeError`]; nothing changed.

@@ -10,7 +10,7 @@ use super::{
     wire::{Message, PART_OVERHEAD, What},
 };
 use crate::{
-    Actor, Id, Lsn, Machine, MessageError,
+    Actor, Event, Id, Lsn, Machine, MessageError,
     bytes::{Put, Reader, seal},
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct Incoming<N> {
     bytes: Vec<u8>,
     /// Parts that came before those ahead of them: at most `max_inflight_bytes`, by offset.
     early: BTreeMap<u64, Vec<u8>>,
+    /// What these cost.
+    waiting: u64,
     touched_at: Duration,
 }
 
@@ -59,9 +61,10 @@ impl<N> Incoming<N> {
     fn take(&mut self, offset: u64, bytes: &[u8], room: u64) {
         let have = len(self.bytes.len());
         if offset > have {
-            let waiting: u64 = self.early.values().map(|part| len(part.len()) + PART_COST).sum();
-            if waiting + len(bytes.len()) + PART_COST <= room {
-                self.early.insert(offset, bytes.to_vec());
+            let cost = |part: &[u8]| len(part.len()) + PART_COST;
+            if self.waiting + cost(bytes) <= room {
+                let before = self.early.insert(offset, bytes.to_vec());
+                self.waiting += cost(bytes) - before.map_or(0, |part| cost(&part));
             }
             return;
         }
@@ -70,6 +73,7 @@ impl<N> Incoming<N> {
             && *part.key() <= len(self.bytes.len())
         {
             let (offset, bytes) = part.remove_entry();
+            self.waiting -= len(bytes.len()) + PART_COST;
             self.append(offset, &bytes);
         }
     }
@@ -118,7 +122,10 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     pub(super) fn parcel_is_due(&self, parcel: &Parcel) -> bool {
-        self.parcel_total(parcel).is_some_and(|total| parcel.is_open(total, self.config.max_inflight_bytes))
+        let fits = |&total: &u64| total <= len(self.config.max_reassembly);
+        self.parcel_total(parcel)
+            .filter(fits)
+            .is_some_and(|total| parcel.is_open(total, self.config.max_inflight_bytes))
     }
 
     /// Begins to send an entry or a snapshot to a follower.
@@ -143,7 +150,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         let mut bytes = Vec::new();
         self.state.encode(&mut bytes);
-        self.counters.snapshots_sent += 1;
+        let (len, max) = (bytes.len(), self.config.max_reassembly);
+        if len > max {
+            self.events.push_back(Event::StateTooLong { len, max });
+        } else {
+            self.counters.snapshots_sent += 1;
+        }
         self.snapshot = Some((self.state.applied, bytes));
         self.state.applied
     }
@@ -203,6 +215,7 @@ impl<N: Id, M: Machine> Group<N, M> {
                 total,
                 bytes: Vec::new(),
                 early: BTreeMap::new(),
+                waiting: 0,
                 touched_at: self.now,
             });
         }

@@ -97,6 +97,12 @@ impl<O> Sessions<O> {
         self.expired.insert(client, Expired { serial: last.serial.max(before), sequence });
     }
 
+    /// Each client, and the place of the last of its writes.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (u128, Lsn)> {
+        let last = |window: &Vec<Done<O>>| window.iter().map(|done| done.lsn).max().unwrap_or_default();
+        self.clients.iter().map(move |(&client, window)| (client, last(window)))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.clients.len()
     }

@@ -5,9 +5,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Config, Limit, OpId, ReadError, Stage, WriteError};
+use inos_quorum::{Config, Event, Limit, OpId, ReadError, Stage, WriteError};
 
-use crate::net::{Delta, Net, config, op, value, volatile};
+use crate::net::{Delta, Net, config, op, seat, value, volatile};
 
 fn full(limit: Limit, serial: u64) -> WriteError<u64, Delta> {
     WriteError::Full { limit, delta: Delta::small(value(op(serial))) }
@@ -182,4 +182,27 @@ fn a_network_that_reorders_is_not_flooded() {
         assert!(sent < 400 * beat, "{sent} frames after {beat} heartbeats");
     }
     assert!(members[1].last().sequence > 20, "what comes in order is of use: {:?}", members[1].last());
+}
+
+#[test]
+fn a_state_that_is_too_long_is_told_and_not_sent() {
+    let config = Config { ring_entries: 8, max_frame: 1024, max_reassembly: 4096, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=400 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.sent.clear();
+    net.cut.clear();
+    net.pass(Duration::from_secs(10));
+    let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::StateTooLong { .. })).collect();
+    assert!(matches!(told[..], [(by, Event::StateTooLong { len: 9000.., max: 4096 })] if *by == primary), "{told:?}");
+    assert!(net.sent.iter().all(|(_, to, frame)| *to != away || frame[3] == 5), "bare heartbeats alone");
+    assert_eq!(net.member(primary).counters().snapshots_sent, 0);
+    assert_eq!(net.member(primary).progress(seat(away)).map(|progress| progress.has_caught_up), Some(false));
+    // The others are not disturbed.
+    net.write(primary, op(401)).expect("taken");
+    net.pass(Duration::from_secs(1));
+    assert_eq!(net.receipts(primary, op(401)), [(Stage::Committed, Some(401))]);
 }

@@ -470,3 +470,44 @@ fn who_is_added_again_and_is_dead_becomes_no_voter() {
     net.pass(10 * SECOND);
     assert!(!net.member(primary).configuration().is_voter(seat(gone)));
 }
+
+#[test]
+fn seats_that_nobody_has_are_not_added() {
+    let (mut net, primary) = Net::elected(3, &three());
+    let now = net.now;
+    let mut add = |seat| net.member(primary).add_learner(now, seat, NodeClass::Voter).err();
+    assert_eq!(add(life(primary)), Some(ChangeError::Seat), "another one of its own node");
+    assert_eq!(add(seat(3)), Some(ChangeError::Seat), "no founder");
+    assert_eq!(add(seat((primary + 1) % 3)), Some(ChangeError::AlreadyMember));
+    // A founder may come back in its seat.
+    let gone = seat((primary + 1) % 3);
+    net.member(primary).remove(now, gone).expect("all is calm");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(primary).add_learner(now, gone, NodeClass::Voter).expect("all is calm");
+}
+
+#[test]
+fn a_primary_knows_how_far_each_member_is() {
+    let (mut net, primary) = with_learner(&Config { target: 3, ..three() }, NodeClass::Voter);
+    for serial in 1..=100 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.pass(SECOND);
+    let last = net.member(primary).last().sequence;
+    for node in [seat((primary + 1) % 3), life(3)] {
+        let progress = net.member(primary).progress(node).expect("a member");
+        assert_eq!((progress.matched, progress.has_caught_up), (last, true));
+        assert!(progress.heard_at <= net.now && progress.heard_at + SECOND / 2 > net.now);
+    }
+    net.members[3] = None;
+    for serial in 101..=200 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.pass(2 * SECOND);
+    let progress = net.member(primary).progress(life(3)).expect("a member");
+    assert_eq!((progress.matched, progress.has_caught_up), (last, false));
+    assert_eq!(net.member(primary).progress(life(7)), None);
+    assert_eq!(net.member(primary).progress(seat(primary)), None, "of itself `last` tells");
+    assert_eq!(net.member((primary + 1) % 3).progress(seat(primary)), None, "no primary");
+}

@@ -149,6 +149,17 @@ fn a_client_that_is_forgotten_makes_room() {
 }
 
 #[test]
+fn the_idle_ones_of_the_clients_are_known() {
+    let (mut net, primary) = Net::elected(3, &config(1000));
+    let places = [by(7, 1), by(3, 5), by(7, 2), by(3, 4)].map(|id| net.write(primary, id).expect("taken"));
+    net.pass(SECOND / 5);
+    let expected = [(3, places[3]), (7, places[2])];
+    assert!((0..3).all(|node| net.member(node).clients().collect::<Vec<_>>() == expected), "at every member");
+    expire(&mut net, primary, 7).expect("known");
+    assert_eq!(net.member(primary).clients().collect::<Vec<_>>(), expected[..1]);
+}
+
+#[test]
 fn a_client_is_not_forgotten_while_nothing_is_committed() {
     let (mut net, primary) = Net::elected(3, &Config { max_uncommitted: 1, ..config(1000) });
     net.write(primary, op(1)).expect("taken");
