@@ -119,7 +119,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// The place of a write that is in the log already; sees to its receipt.
     fn repeated(&mut self, id: OpId) -> Option<Lsn> {
-        if let Some(done) = self.state.sessions.done(id) {
+        if let Some(done) = self.state.sessions.done(id).filter(|_| !has(Bug::RetryAppliedTwice)) {
             let (lsn, output) = (done.lsn, done.output.clone());
             self.events.push_back(Event::Receipt { id, stage: Stage::Committed, lsn, output });
             return Some(lsn);

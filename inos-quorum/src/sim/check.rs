@@ -460,12 +460,13 @@ impl Checker {
             }
             return Ok(());
         }
-        if self.by_value.insert(applied.value, place).is_some() {
+        if self.by_value.contains_key(&applied.value) {
             return Err(Violation::new("nothing is applied twice", format!("{applied:?} at {seat:?}")));
         }
         let tail = &mut self.tails[usize::from(applied.key)];
         *tail = tail.with(applied.value);
         let tail = *tail;
+        self.by_value.insert(applied.value, place);
         self.history.push(Place { applied, tail });
         Ok(())
     }
