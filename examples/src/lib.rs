@@ -2,7 +2,8 @@
 //!
 //! The crates do not know each other; what stands here is what an integrator writes to join them: a host for
 //! in-process nodes behind a shared-memory region ([`host`], [`link`]), a small simulated network for a replica group
-//! ([`council`]), a geography, a seeded generator, and the main job itself ([`mesh`]).
+//! ([`council`]), a geography, a seeded generator, and the main job itself ([`mesh`]). [`kv`] joins one of them,
+//! `inos-quorum`, to processes, sockets and files.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -19,6 +20,7 @@ pub struct Readme;
 pub mod council;
 pub mod geography;
 pub mod host;
+pub mod kv;
 pub mod link;
 pub mod mesh;
 pub mod rng;
