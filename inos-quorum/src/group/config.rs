@@ -91,7 +91,9 @@ pub struct Config {
     pub target: usize,
     /// With fewer sound voters [`NeedReplica`](crate::Event::NeedReplica) asks for more; at most `target`. Default 5.
     pub recruit_below: usize,
-    /// No frame is longer, sent or accepted, in bytes; 1 KiB to 1 GiB. The same on all members. Default 64 KiB.
+    /// No frame is longer, sent or accepted, in bytes; 1 KiB to 1 GiB. The same on all members. Default 64 KiB, for
+    /// streams. A UDP datagram over IPv4 carries 65,507 bytes at most, 29 less, and any below about 1,400 spares IP to
+    /// cut it up: over datagrams set this to what one carries, less whatever the transport puts in front of a frame.
     pub max_frame: usize,
     /// No snapshot, delta, or set of orphans is longer, in bytes; what exceeds `max_frame` travels in parts. A state
     /// whose snapshot is longer cannot bring back a straggler: [`StateTooLong`](crate::Event::StateTooLong). From `max_frame` to 1 GiB. The same on all members.
