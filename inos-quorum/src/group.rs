@@ -500,8 +500,8 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     /// The next record to store, written to `out` (which is cleared first), and its name. Store records in this
-    /// order; each carries its own checksum. Report them with [`persisted`](Self::persisted), one by one or by the
-    /// last of several. A record that [`replaces_all`](PersistToken::replaces_all) makes the ones before it
+    /// order; each carries its own checksum, but not its length. Report them with [`persisted`](Self::persisted), one by
+    /// one or by the last of several. A record that [`replaces_all`](PersistToken::replaces_all) makes the ones before it
     /// superfluous once it is durable. With [`Storage::Volatile`] always `None`.
     pub fn poll_persist(&mut self, out: &mut Vec<u8>) -> Option<PersistToken> {
         if self.config.storage == Storage::Volatile {

@@ -38,8 +38,9 @@ pub enum Boot<N> {
     /// A later start with durable storage: all records that [`poll_persist`](crate::Group::poll_persist) gave and that
     /// storage holds durably, oldest first, from one that [replaces all](crate::PersistToken::replaces_all) before it.
     /// Every record reported as persisted has to be there; of those never reported a prefix may. The incarnation is a new
-    /// one. A member that had
-    /// joined and knows of no configuration yet (its [`number`](crate::Configuration::number) is 0) hears nobody until
+    /// one. What a crash left half-written at the end of a file was never reported: cut it off first. All that is given
+    /// here counts as durable, so sync it before; see "A file of records" in `docs/protocol.md`. A member that had joined
+    /// and knows of no configuration yet (its [`number`](crate::Configuration::number) is 0) hears nobody until
     /// the others are [introduced](crate::Group::introduce).
     Recover(Vec<Vec<u8>>),
 }
