@@ -12,6 +12,10 @@ pub use self::encoding::ClockError;
 
 /// One life of a node: a node that lost its memory comes back as another actor.
 ///
+/// The same pair also names a *seat*, a member's place in a [`Configuration`](crate::Configuration): a durable member
+/// that recovers is another life in the same seat. Clocks and dots name lives; "Seats and lives" in `docs/protocol.md`
+/// has a table of all else.
+///
 /// Reusing an actor's counter after its memory was lost would name two events alike and lose one of them silently
 /// (riak_kv issue 679 is the published case); hence the incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -221,7 +221,8 @@ pub struct Group<N, M: Machine> {
 }
 
 impl<N: Id, M: Machine> Group<N, M> {
-    /// A member of the group of `config`, as `me`. `seed` spreads the election timers; it needs no secrecy, and the
+    /// A member of the group of `config`, as `me`: this life of the node, with an incarnation it never had. `boot` says
+    /// which [`seat`](Self::seat) it has. `seed` spreads the election timers; it needs no secrecy, and the
     /// same one may be given to all members.
     ///
     /// The first [`poll_timeout`](Self::poll_timeout) is zero: call [`handle_timeout`](Self::handle_timeout) once to
@@ -387,7 +388,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.changes.back().map_or(&self.state.configuration, |(_, configuration)| configuration)
     }
 
-    /// Takes a frame that the transport received from `from`, whom the transport has authenticated.
+    /// Takes a frame that the transport received from the node `from`, whom the transport has authenticated.
     ///
     /// # Errors
     ///
@@ -648,13 +649,14 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.hard.generation
     }
 
-    /// The primary of this epoch, if known.
+    /// The seat of the primary of this epoch, if known.
     #[must_use]
     pub const fn primary(&self) -> Option<Actor<N>> {
         self.primary
     }
 
-    /// This member's place in the configuration.
+    /// This member's place in the configuration: of incarnation 0 for a founder, of the life in which it joined for
+    /// others, the same after each recovery.
     #[must_use]
     pub const fn seat(&self) -> Actor<N> {
         self.envelope.seat

@@ -107,7 +107,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.propose(|configuration| configuration.learners.push((seat, class)))
     }
 
-    /// Puts the caught-up learner `new` in place of the voter `old`: one joint change, then the new voters alone.
+    /// Puts the caught-up learner `new` in place of the voter `old`: one joint change, then the new voters alone. Both
+    /// are seats, as the [`configuration`](Self::configuration) has them.
     ///
     /// # Errors
     ///
@@ -124,7 +125,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         })
     }
 
-    /// Takes a voter or a learner out of the group. This member itself goes with [`leave`](Self::leave).
+    /// Takes the voter or learner of this seat out of the group. This member itself goes with [`leave`](Self::leave).
     ///
     /// # Errors
     ///
@@ -173,7 +174,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         Some(Progress { matched: peer.matched, heard_at: peer.heard_at, has_caught_up })
     }
 
-    /// Hands the office to the voter `to`: writes are refused until it is elected or `elect_min` has passed.
+    /// Hands the office to the voter of the seat `to`: writes are refused until it is elected or `elect_min` has passed.
     ///
     /// # Errors
     ///
@@ -226,7 +227,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(())
     }
 
-    /// Forgets the counters of an actor: its life is over and all members have applied what it wrote.
+    /// Forgets the counters of a life, as clocks name it and [`Group::new`] was given it (not a seat): it is over, and all
+    /// members have applied what it wrote.
     ///
     /// # Errors
     ///

@@ -281,7 +281,7 @@ pub enum WriteError<N, D> {
     /// The caller: this member is not primary.
     #[error("not the primary")]
     NotPrimary {
-        /// Who is, if known.
+        /// The seat of who is, if known.
         hint: Option<Actor<N>>,
         /// The delta.
         delta: D,
@@ -332,7 +332,7 @@ pub enum ReadError<N> {
     /// The caller: this member is not primary.
     #[error("not the primary")]
     NotPrimary {
-        /// Who is, if known.
+        /// The seat of who is, if known.
         hint: Option<Actor<N>>,
     },
     /// The load: a limit of the configuration is reached.
