@@ -56,8 +56,9 @@ struct Fence<N> {
 
 /// The failure detector of one node: heartbeats and time in, heartbeats and changes of [`PeerState`] out.
 ///
-/// One serves all groups of the node: hand each change to every group that has the node. Two nodes that share a group
-/// must watch each other, both of them.
+/// One serves all groups of the node, with the same [`Actor`] as they were started with: hand each change to every
+/// group that has the node, and a group that starts later what [`state`](Self::state) says of its nodes, as changes are
+/// told once. Two nodes that share a group must watch each other, both of them.
 ///
 /// `now` is the time since an epoch the caller chooses; a value below an earlier one counts as that one. After every
 /// input, drain [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event) until `None`, then wait for
@@ -146,7 +147,8 @@ impl<N: Id> Detector<N> {
         })
     }
 
-    /// Begins to watch `node`, whose silence counts from now; no change if it is watched already.
+    /// Begins to watch `node`, whose silence counts from now; no change if it is watched already, for another group that
+    /// has it too. Calls are not counted.
     ///
     /// # Errors
     ///

@@ -58,7 +58,12 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     /// Lets frames of a node be heard although this member does not know it as one of the group: the integrator's
-    /// directory says so. Needed when a member was away while others joined. The last 64 are remembered.
+    /// directory says so. Needed when a member was away while others joined: a frame refused as
+    /// [`NotMember`](crate::MessageError::NotMember) shows it, and one sent again is heard. The nodes of
+    /// [`Boot::Join`](crate::Boot::Join) are introduced by it.
+    ///
+    /// The node gets no vote by this and counts in no quorum. The last 64 are remembered, in memory: not after a restart.
+    /// A [`Detector`](crate::Detector) has to be told of it by itself.
     pub fn introduce(&mut self, node: N) {
         if node != self.envelope.me.node && !self.introduced.contains(&node) {
             if self.introduced.len() == MAX_CONTACTS {

@@ -15,7 +15,8 @@ use crate::{
 const MAX_WORDS: usize = 256;
 
 impl<N: Id, M: Machine> Group<N, M> {
-    /// What a [`Detector`](crate::Detector) says of a node. Without it groups work as well, but never fall silent.
+    /// What a [`Detector`](crate::Detector) says of a node, member or not. Without it groups work as well, but never fall
+    /// silent. An input like any other: drain the outputs after it.
     pub fn peer_state(&mut self, now: Duration, node: N, state: PeerState) {
         self.advance(now);
         self.remember_word(node, state);
