@@ -139,7 +139,8 @@ impl<N> Lead<N> {
 /// `now` is the time since an epoch the caller chooses; a value below an earlier one counts as that one. After every
 /// input, drain [`poll_persist`](Self::poll_persist), [`poll_transmit`](Self::poll_transmit) and
 /// [`poll_event`](Self::poll_event) until `None`, then wait for the next input or for
-/// [`poll_timeout`](Self::poll_timeout).
+/// [`poll_timeout`](Self::poll_timeout). Inputs that are there at once may share a drain: one sync for many records is
+/// what makes durable writes quick. No frame is given out before what it promises is stored, so a primary may send first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Group<N, M: Machine> {
     config: Config,
