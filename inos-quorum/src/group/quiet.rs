@@ -7,7 +7,7 @@ use super::{
     peer::{Flow, Peer},
 };
 use crate::{
-    Id, Machine, PeerState,
+    Configuration, Id, Machine, NodeClass, PeerState,
     bugs::{Bug, has},
 };
 
@@ -71,6 +71,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             && self.lead.transfer.is_none()
             && !self.lead.leaving
             && self.orphans.is_empty()
+            && !self.is_recruiting()
             && self.configuration().outgoing.is_empty();
         let settled = self.peers.iter().filter(|peer| peer.is_member()).all(|peer| {
             self.is_watched(peer) && peer.matched == last && peer.flow == Flow::Stream && !peer.keeps_orphans
@@ -82,6 +83,15 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.lead.quiet_since = self.lead.round + 1;
         }
         self.lead.quiet = quiet;
+    }
+
+    /// Whether a learner is going to be a voter as soon as it can: nobody would look after it in silence.
+    fn is_recruiting(&self) -> bool {
+        let Configuration { voters, learners, .. } = self.configuration();
+        let has_room = voters.len() < self.config.target;
+        learners.iter().any(|(seat, class)| {
+            *class == NodeClass::Voter && (has_room || voters.iter().any(|voter| voter.node == seat.node))
+        })
     }
 
     /// Everybody has confirmed that it waits for the detector instead of heartbeats.
