@@ -549,7 +549,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         let owed = peer.owed_pre_vote.is_some() || peer.owed_vote.is_some() || peer.owed_append.is_some();
         let asks = peer.ask == Ask::Due && matches!(self.office, Office::PreCandidate | Office::Candidate);
         let orphan = peer.orphan.as_ref().is_some_and(|parcel| self.parcel_is_due(parcel));
-        let tells = peer.owes_notice || peer.owes_elect || !peer.owed_acks.is_empty();
+        let tells = peer.owes_notice || peer.owes_question || peer.owes_elect || !peer.owed_acks.is_empty();
         owed || tells || peer.owed_part.is_some() || asks || peer.owes_orphans || orphan || self.has_append(peer)
     }
 
@@ -572,6 +572,8 @@ impl<N: Id, M: Machine> Group<N, M> {
                 configuration: self.state.configuration.number,
                 primary: self.primary,
             }
+        } else if core::mem::take(&mut peer.owes_question) {
+            return self.write_question(index, out);
         } else if core::mem::take(&mut peer.owes_elect) {
             Message::Elect
         } else if !peer.owed_acks.is_empty() {
@@ -677,10 +679,11 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Writes that fell out of this member's log and that no later primary has dealt with yet. While a
     /// [superseded](Role::Superseded) or [removed](Event::Removed) member has any, it should go on running: it hands them
-    /// over.
+    /// over. A superseded one that has not been told yet what the later generation lacks counts all entries of its log.
     #[must_use]
     pub fn orphans(&self) -> usize {
-        self.orphans.len()
+        let unsettled = if self.is_unparted() { self.log.last().sequence - self.log.base().sequence } else { 0 };
+        self.orphans.len() + usize::try_from(unsettled).unwrap_or(usize::MAX / 2)
     }
 
     /// What happened in this life.

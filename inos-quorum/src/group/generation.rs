@@ -4,7 +4,7 @@ use super::{
     Group, Office,
     entry::Body,
     membership::{MAX_PARTINGS, Parting},
-    wire::{Header, Message},
+    wire::{Envelope, Header, Message},
 };
 use crate::{Actor, ChangeError, Configuration, Event, Generation, Id, LossReport, Machine, MessageError};
 use alloc::vec::Vec;
@@ -95,7 +95,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.envelope.generation = found;
         self.disk.hard_changed();
         if self.configuration().number == 0 {
-            self.enter_epoch(header.epoch, None);
+            // Whom it followed so far is no primary here.
+            self.incoming = None;
+            self.adopt(header.epoch);
             return Ok(());
         }
         self.supersede();
@@ -176,11 +178,15 @@ impl<N: Id, M: Machine> Group<N, M> {
             Some(after) if self.log.epoch_at(after.sequence) == Some(after.epoch) => after.sequence,
             // Written by one primary, and both logs end in its epoch: this one is the beginning of the other.
             Some(after) if after.epoch == last.epoch && after.sequence > last.sequence => last.sequence,
-            Some(after) if after.sequence < base => {
-                self.events.push_back(Event::OrphansDropped { count: base - after.sequence });
+            Some(after) => {
+                // Of what is not in memory any more, that of later epochs is not in the other history either.
+                let shared = after.sequence.min(self.state.end_of_or_before(after.epoch));
+                if shared < base {
+                    self.events.push_back(Event::OrphansDropped { count: base - shared });
+                }
                 base
             }
-            _ => base,
+            None => base,
         };
         if parting < last.sequence {
             self.keep_orphans(parting);
@@ -202,19 +208,38 @@ impl<N: Id, M: Machine> Group<N, M> {
         lineage
     }
 
-    /// Whether it has writes to hand over to a group that it does not belong to any more.
+    /// Whether it has writes to hand over to a group that it does not belong to any more, or does not know yet.
     pub(super) fn hands_over(&self) -> bool {
-        (self.office == Office::Superseded || self.removed.is_some()) && !self.orphans.is_empty()
+        let has_left = self.office == Office::Superseded || self.removed.is_some();
+        self.is_unparted() || has_left && !self.orphans.is_empty()
     }
 
+    /// Stopped by a later generation, and not told yet where its history left that of this member. The heir is not
+    /// remembered over a restart, so whoever has restarted is told again.
+    pub(super) const fn is_unparted(&self) -> bool {
+        matches!(self.office, Office::Superseded) && !self.parted && !self.hard.conflict
+    }
+
+    /// Repeats what is owed to the heir, and asks all who that is now: it may have changed, or have restarted.
     pub(super) fn repeat_handover(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;
-        if let Some(heir) = self.peers.iter_mut().find(|peer| peer.is_heir) {
-            heir.owes_orphans = true;
+        let asks = self.office == Office::Superseded && !self.hard.conflict;
+        let is_parted = !self.is_unparted();
+        for peer in &mut self.peers {
+            peer.owes_question |= asks;
+            peer.owes_orphans |= peer.is_heir && is_parted;
         }
     }
 
-    /// Whoever is of an older generation, or was taken out of the group, is told so by any member who knows.
+    /// A frame of the older generation: whoever is of the later one answers it with a notice.
+    pub(super) fn write_question(&mut self, index: usize, out: &mut Vec<u8>) {
+        let envelope = Envelope { generation: self.log_generation(), ..self.envelope.clone() };
+        let message = Message::Orphans { count: 0, orphans: &[] };
+        envelope.write(self.peers[index].seat, self.hard.epoch, self.configuration().number, &message, out);
+    }
+
+    /// Whoever is of an older generation, or was taken out of the group, is told so by any member who knows: not before
+    /// it has applied where the histories part.
     fn owe_notice(&mut self, peer: usize) {
         let present = self.office != Office::Superseded && self.state.generation == self.hard.generation;
         self.peers[peer].owes_notice |= present && self.state.configuration.number > 0;
@@ -228,8 +253,10 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     pub(super) fn repeat_notices(&mut self) {
-        for peer in &mut self.peers {
-            peer.owes_notice |= peer.is_former;
+        for peer in 0..self.peers.len() {
+            if self.peers[peer].is_former {
+                self.owe_notice(peer);
+            }
         }
     }
 

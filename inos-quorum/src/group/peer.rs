@@ -63,6 +63,8 @@ pub(crate) struct Peer<N> {
     /// Acknowledgements of orphans, to who is no member.
     pub(crate) owed_acks: Vec<Dot<N>>,
     pub(crate) owes_notice: bool,
+    /// As one of an older generation that has stopped: who is primary of the later one, and where the histories part.
+    pub(crate) owes_question: bool,
     /// It belonged to an older generation and may hold orphans of it.
     pub(crate) is_former: bool,
     /// It is of a later generation and takes the orphans of this one.
@@ -108,6 +110,7 @@ impl<N> Peer<N> {
             long_orphan_after: Lsn { epoch: 0, sequence: 0 },
             owed_acks: Vec::new(),
             owes_notice: false,
+            owes_question: false,
             is_former: false,
             is_heir: false,
             owes_elect: false,
@@ -145,6 +148,7 @@ impl<N> Peer<N> {
         self.owed_append = None;
         self.owed_part = None;
         self.owes_orphans = false;
+        self.owes_question = false;
         self.orphan = None;
         self.owes_elect = false;
         self.ask = Ask::Nothing;

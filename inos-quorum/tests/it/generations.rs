@@ -4,6 +4,7 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
@@ -268,4 +269,138 @@ fn who_is_led_is_no_former_member() {
     net.member(out).handle_message(now, teller as u64, &late).expect("an honest frame");
     net.settle();
     assert!(!net.events.iter().any(|(by, event)| *by == out && matches!(event, Event::Removed { .. })));
+}
+
+/// `forced` goes on by force, `old` has written what `forced` lacks and hears of it; what it hands over is lost.
+fn stopped(config: &Config) -> (Net, usize, usize) {
+    let (mut net, old) = Net::elected(3, config);
+    let [forced, other] = [(old + 1) % 3, (old + 2) % 3];
+    net.isolate(&[forced]);
+    for serial in 1..=3 {
+        net.write(old, op(serial)).expect("taken");
+    }
+    net.members[other] = None;
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.cut.clear();
+    // Kind 9 is orphans.
+    net.lose = |frame| frame[3] == 9;
+    net.pass(SECOND);
+    assert_eq!((net.member(old).role(), net.member(old).orphans()), (Role::Superseded, 3));
+    (net, old, forced)
+}
+
+fn discarded_by(net: &Net, node: usize) -> usize {
+    net.events.iter().filter(|(by, event)| *by == node && matches!(event, Event::Discarded { .. })).count()
+}
+
+/// Its heir is not in its records, and nobody else speaks first.
+#[test]
+fn who_has_stopped_and_was_restarted_hands_over() {
+    let config = three();
+    let (mut net, old, forced) = stopped(&config);
+    net.restart(old, &config);
+    net.restart(forced, &config);
+    net.pass(5 * SECOND);
+    net.lose = |_| false;
+    net.pass(5 * SECOND);
+    assert_eq!((discarded_by(&net, forced), net.member(old).orphans()), (3, 0));
+    net.sent.clear();
+    net.pass(5 * SECOND);
+    assert!(net.sent.iter().all(|&(from, ..)| from != old), "it has nothing to say any more");
+}
+
+/// One that both generations took in belongs to the older one, whose primary was faster. Nobody has told it what to hand
+/// over, and as a member of the younger it gets no notices.
+#[test]
+fn who_was_taken_in_by_two_generations_hands_over() {
+    let config = three();
+    let (mut net, old) = Net::elected(3, &config);
+    let [forced, other] = [(old + 1) % 3, (old + 2) % 3];
+    net.join(life(3), &config);
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for primary in [forced, old] {
+        let now = net.now;
+        net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+        net.pass(SECOND / 2);
+    }
+    net.write(old, op(1)).expect("taken");
+    net.pass(SECOND / 2);
+    (net.members[old], net.members[other]) = (None, None);
+    // The first frame that it hears is no notice.
+    net.cut.clear();
+    net.lose = |frame| frame[3] == 11;
+    net.pass(SECOND);
+    assert_eq!(net.member(3).role(), Role::Superseded);
+    assert!(net.member(3).orphans() > 0, "it must not be stopped yet");
+    net.lose = |_| false;
+    net.pass(5 * SECOND);
+    assert_eq!((discarded_by(&net, forced), net.member(3).orphans()), (1, 0));
+}
+
+/// What it has forgotten is no less lost for having been committed where the other history has something else.
+#[test]
+fn who_hands_over_tells_what_it_has_forgotten() {
+    let config = Config { ring_entries: 2, checkpoint_bytes: 1, ..three() };
+    let (mut net, first) = Net::elected(3, &config);
+    net.isolate(&[first]);
+    for serial in 1..=40 {
+        net.write(first, OpId { client: 2, serial }).expect("taken");
+    }
+    let second = net.succeed(first);
+    for serial in 1..=20 {
+        net.write(second, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    let now = net.now;
+    net.member(first).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.events.clear();
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    let told = net.events.iter().filter_map(|(by, event)| match event {
+        Event::OrphansDropped { count } if *by == second => Some(*count),
+        _ => None,
+    });
+    let ids: BTreeSet<u64> = net
+        .events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::Discarded { id, .. } if id.client == 1 => Some(id.serial),
+            _ => None,
+        })
+        .collect();
+    let told: u64 = told.sum();
+    assert!(told + ids.len() as u64 >= 20 && told > 0, "{told} told, {ids:?} discarded");
+}
+
+/// A blank learner follows whoever sends it something. That was a primary of the older generation.
+#[test]
+fn who_has_nothing_yet_goes_over_to_a_later_generation() {
+    let config = three();
+    let (mut net, old) = Net::elected(3, &config);
+    let forced = (old + 1) % 3;
+    net.isolate(&[forced]);
+    net.join(life(3), &config);
+    net.cut.extend([(3, forced), (forced, 3)]);
+    // Kind 7 is a part: no snapshot arrives.
+    net.lose = |frame| frame[3] == 7;
+    let now = net.now;
+    net.member(old).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    assert_eq!((net.member(3).primary(), net.member(3).last().sequence), (Some(seat(old)), 0));
+    net.lose = |_| false;
+    net.isolate(&[old]);
+    net.cut.retain(|&(a, b)| a != 3 && b != 3 || a == old || b == old);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    let now = net.now;
+    net.member(forced).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(2 * SECOND);
+    assert_eq!(net.member(3).last(), net.member(forced).last());
 }
