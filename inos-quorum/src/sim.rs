@@ -12,11 +12,13 @@
 //!
 //! The program `quorum-sim` runs many seeds.
 
+mod branch;
 mod check;
 mod client;
 mod clock;
 mod disk;
 mod fault;
+mod force;
 mod integrator;
 mod latency;
 pub mod linear;

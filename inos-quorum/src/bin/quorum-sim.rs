@@ -2,7 +2,7 @@
 //!
 //! Of a hundred seeds or more it fails when one of the things that a run may come across is met by fewer than one in a
 //! hundred. All modes must meet contested elections, refused pre-votes, joint changes under partition, snapshots, orphan
-//! handovers, amnesia, lost persists and silent groups; what only `fast` can meet is asked of `fast` alone. `--bug` needs
+//! handovers, amnesia, lost persists, silent groups, and groups that go on by force; what only `fast` can meet is asked of `fast` alone. `--bug` needs
 //! a build with `RUSTFLAGS="--cfg inos_bug"`, and fails when no seed finds the bug.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its terminal")]
 
@@ -178,7 +178,7 @@ struct Sums {
     fast: u64,
     lost: u64,
     primaries: u64,
-    seen: [u64; 11],
+    seen: [u64; 13],
     broken: Vec<(u64, String)>,
 }
 

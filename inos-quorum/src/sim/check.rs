@@ -1,18 +1,27 @@
 //! What must hold after every step, checked from what changed in it; and once in a while from everything.
 
+mod generation;
+
 use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use super::{
     DriftingClock, Violation,
-    machine::{Applied, KEYS, Lists, Tail},
+    branch::{Branch, BranchId, Branches, CommittedEntry},
+    machine::Lists,
 };
-use crate::{Actor, Configuration, Group, Inspect, Lsn, Mode, NodeClass, OpId, Read, Role, majority};
+use crate::{Actor, Configuration, Generation, Group, Inspect, Lsn, Mode, NodeClass, OpId, Read, Role, majority};
 
 /// What is remembered of a seat, running or not.
 #[derive(Clone, Debug)]
 struct Watched {
     seat: Actor<u64>,
     life: u64,
+    /// That of its log.
+    branch: BranchId,
+    /// It has seen a later generation, or another one of the same number.
+    has_stopped: bool,
+    /// The end of its log when it did, or when it was back from storage.
+    stopped_at: u64,
     /// Epochs of the entries of its log.
     mirror: Vec<u64>,
     /// The last entry that it holds as its storage demands.
@@ -59,6 +68,7 @@ impl Watched {
 /// A promise that a record made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Promise {
+    pub(super) generation: Generation,
     pub(super) epoch: u64,
     pub(super) voted: Option<Actor<u64>>,
 }
@@ -81,20 +91,23 @@ struct Dropped {
     was_held: bool,
 }
 
-/// A value of the one history, and its list after it.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    applied: Applied,
-    tail: Tail,
+/// A member of an older generation that came back: what it had, and a survivor lacked.
+#[derive(Clone, Debug)]
+struct Returned {
+    seat: Actor<u64>,
+    /// The branch that is to deal with it.
+    to: BranchId,
+    writes: Vec<OpId>,
+    /// It told that so many were too many to keep, or are not in memory any more.
+    dropped: u64,
+    /// It ran until it had handed over everything.
+    is_done: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct CommittedEntry {
-    epoch: u64,
-    /// `None` while nobody who has the entry itself has been asked.
-    hash: Option<u64>,
-    /// The epoch of the primary that committed it: later primaries have it.
-    by: u64,
+impl Watched {
+    fn has_lease(&self, now_us: u64, branch: BranchId) -> bool {
+        self.runs && self.branch == branch && self.lease_until_us > now_us
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -104,16 +117,11 @@ pub(super) struct Checker {
     seats: Vec<Option<Watched>>,
     /// Seats whose nodes lost their memory: what they held counts as once held.
     past: Vec<Watched>,
-    /// Entries by epoch and sequence.
-    entries: BTreeMap<Lsn, Known>,
-    primaries: BTreeMap<(u64, u64), (Actor<u64>, u64)>,
-    committed: Vec<CommittedEntry>,
-    history: Vec<Place>,
-    by_value: BTreeMap<u64, usize>,
-    tails: [Tail; KEYS as usize],
-    configurations: BTreeMap<u64, Configuration<u64>>,
-    /// Generation and epoch of the newest primary so far.
-    newest_primary: (u64, u64),
+    /// Entries by the branch of their epoch, epoch and sequence.
+    entries: BTreeMap<(BranchId, Lsn), Known>,
+    primaries: BTreeMap<(BranchId, u64), (Actor<u64>, u64)>,
+    branches: Branches,
+    returned: Vec<Returned>,
     /// Writes that members dropped from their logs.
     dropped: Vec<Dropped>,
     steps: u64,
@@ -132,12 +140,8 @@ impl Checker {
             past: Vec::new(),
             entries: BTreeMap::new(),
             primaries: BTreeMap::new(),
-            committed: Vec::new(),
-            history: Vec::new(),
-            by_value: BTreeMap::new(),
-            tails: [Tail::default(); KEYS as usize],
-            configurations: BTreeMap::new(),
-            newest_primary: (0, 0),
+            branches: Branches::new(),
+            returned: Vec::new(),
             dropped: Vec::new(),
             steps: 0,
         }
@@ -147,20 +151,22 @@ impl Checker {
         !matches!(self.mode, Mode::Fast)
     }
 
-    /// The list after `value`, which stands at `lsn`.
-    pub(super) fn find(&self, lsn: Lsn, value: u64) -> Option<Tail> {
-        self.find_value(value).filter(|&(at, _)| at == lsn).map(|(_, tail)| tail)
+    pub(super) const fn branches(&self) -> &Branches {
+        &self.branches
     }
 
-    /// Where the value stands, and the list after it.
-    pub(super) fn find_value(&self, value: u64) -> Option<(Lsn, Tail)> {
-        let place = self.history[*self.by_value.get(&value)?];
-        Some((place.applied.lsn, place.tail))
+    /// The branch of the log of the node's present member.
+    pub(super) fn branch_of(&self, node: usize) -> BranchId {
+        self.seats[node].as_ref().map_or(0, |watched| watched.branch)
+    }
+
+    pub(super) fn branch_at(&self, node: usize) -> &Branch {
+        self.branches.get(self.branch_of(node))
     }
 
     /// Whether the entry brought in a write that had been dropped before.
-    pub(super) fn is_orphan(&self, lsn: Lsn) -> bool {
-        self.entries.get(&lsn).is_some_and(|known| known.is_orphan)
+    pub(super) fn is_orphan(&self, branch: BranchId, lsn: Lsn) -> bool {
+        self.known(branch, lsn).is_some_and(|known| known.is_orphan)
     }
 
     /// Whether a member of the class, other than the primary, has ever held the entry of the primary's epoch.
@@ -173,20 +179,9 @@ impl Checker {
         })
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = Applied> {
-        self.history.iter().map(|place| place.applied)
-    }
-
-    pub(super) fn tail(&self, key: u8) -> Tail {
-        self.tails[usize::from(key)]
-    }
-
+    /// Values in all histories.
     pub(super) fn commits(&self) -> usize {
-        self.history.len()
-    }
-
-    pub(super) const fn newest_primary(&self) -> (u64, u64) {
-        self.newest_primary
+        self.branches.ids().map(|id| self.branches.get(id).values().count()).sum()
     }
 
     /// The writes that the member dropped from its log.
@@ -201,7 +196,7 @@ impl Checker {
     /// What the member now promises.
     pub(super) fn promise<const MERGES: bool>(group: &Group<u64, Lists<MERGES>>) -> Promise {
         let inspect = group.inspect();
-        Promise { epoch: inspect.epoch, voted: inspect.voted_for }
+        Promise { generation: group.generation(), epoch: inspect.epoch, voted: inspect.voted_for }
     }
 
     /// A member started: with a new seat, or in the one it had, of which storage kept `promise`.
@@ -216,6 +211,9 @@ impl Checker {
         let mut watched = Watched {
             seat,
             life,
+            branch: self.branches.of(group.generation()).unwrap_or(0),
+            has_stopped: group.role() == Role::Superseded,
+            stopped_at: group.last().sequence,
             mirror: Vec::new(),
             held: Lsn::default(),
             once_held: BTreeMap::new(),
@@ -232,7 +230,7 @@ impl Checker {
             loyal_until_us: u64::MAX,
             runs: true,
         };
-        if inspect.epoch < promise.epoch
+        if (group.generation(), inspect.epoch) < (promise.generation, promise.epoch)
             || (inspect.epoch == promise.epoch && promise.voted.is_some() && inspect.voted_for != promise.voted)
         {
             let detail = format!("{promise:?} of {seat:?}, now {} {:?}", inspect.epoch, inspect.voted_for);
@@ -248,6 +246,7 @@ impl Checker {
                     let detail = format!("{:?} of {seat:?}, now {:?}", before.held, group.last());
                     return Err(Violation::new("a recovered member has what it held", detail));
                 }
+                watched.branch = self.rejoin(&watched, &before, group)?;
                 watched.mirror = before.mirror;
                 watched.held = before.held;
                 watched.once_held = before.once_held;
@@ -289,7 +288,8 @@ impl Checker {
         self.steps += 1;
         let Some(mut watched) = self.seats[node].take() else { return Ok(()) };
         let checked = self
-            .monotone(&mut watched, group)
+            .generation(&mut watched, group)
+            .and_then(|()| self.monotone(&mut watched, group))
             .and_then(|()| self.log(&mut watched, group))
             .and_then(|()| self.commit(&mut watched, group))
             .and_then(|()| self.applied(&mut watched, group))
@@ -341,7 +341,8 @@ impl Checker {
         }
         // What a snapshot stands for was committed.
         while (watched.mirror.len() as u64) + 1 < first {
-            let Some(&CommittedEntry { epoch, .. }) = self.committed.get(watched.mirror.len()) else {
+            let committed = &self.branches.get(watched.branch).committed;
+            let Some(&CommittedEntry { epoch, .. }) = committed.get(watched.mirror.len()) else {
                 let detail = format!("{:?} begins at {first}", watched.seat);
                 return Err(Violation::new("snapshots hold what was committed", detail));
             };
@@ -357,7 +358,8 @@ impl Checker {
             let lsn = Lsn { epoch, sequence };
             let here =
                 Known { hash, before, write: inspect.write_at(sequence), is_orphan: inspect.is_orphan_at(sequence) };
-            let known = *self.entries.entry(lsn).or_insert(here);
+            let place = (self.branches.owner(watched.branch, epoch), lsn);
+            let known = *self.entries.entry(place).or_insert(here);
             if known != here || before > epoch {
                 let detail = format!("{lsn:?} {here:?} at {:?}, elsewhere {known:?}", watched.seat);
                 return Err(Violation::new("logs match", detail));
@@ -367,10 +369,14 @@ impl Checker {
         Ok(())
     }
 
+    fn known(&self, branch: BranchId, lsn: Lsn) -> Option<&Known> {
+        self.entries.get(&(self.branches.owner(branch, lsn.epoch), lsn))
+    }
+
     fn truncate(&mut self, watched: &mut Watched, keep: usize) {
         for (at, &epoch) in watched.mirror.iter().enumerate().skip(keep) {
             let lsn = Lsn { epoch, sequence: at as u64 + 1 };
-            let write = self.entries.get(&lsn).and_then(|known| known.write);
+            let write = self.known(watched.branch, lsn).and_then(|known| known.write);
             let was_held = watched.once_held.get(&epoch).is_some_and(|&once| once >= lsn.sequence);
             self.dropped.extend(write.map(|id| Dropped { by: watched.seat, id, was_held }));
         }
@@ -382,6 +388,7 @@ impl Checker {
         let inspect = group.inspect();
         let configuration = group.configuration();
         if inspect.commit > watched.commit {
+            let committed = &mut self.branches.get_mut(watched.branch).committed;
             for sequence in watched.commit + 1..=inspect.commit {
                 let at = index(sequence) - 1;
                 let Some(&epoch) = watched.mirror.get(at) else {
@@ -389,7 +396,7 @@ impl Checker {
                     return Err(Violation::new("what is committed is in the log", detail));
                 };
                 let hash = inspect.entry_hash(sequence);
-                match self.committed.get_mut(at) {
+                match committed.get_mut(at) {
                     Some(known) => {
                         if known.epoch != epoch || (known.hash.is_some() && hash.is_some() && known.hash != hash) {
                             let detail = format!("{sequence}: {known:?}, {:?} has epoch {epoch}", watched.seat);
@@ -397,10 +404,10 @@ impl Checker {
                         }
                         known.hash = known.hash.or(hash);
                     }
-                    None => self.committed.push(CommittedEntry { epoch, hash, by: group.epoch() }),
+                    None => committed.push(CommittedEntry { epoch, hash, by: group.epoch() }),
                 }
             }
-            let newest = inspect.commit == self.committed.len() as u64;
+            let newest = inspect.commit == committed.len() as u64;
             watched.commit = inspect.commit;
             if newest && group.role() == Role::Primary {
                 let lsn = Lsn { epoch: watched.mirror[index(inspect.commit) - 1], sequence: inspect.commit };
@@ -427,12 +434,15 @@ impl Checker {
         })
     }
 
-    /// Whether the seat holds the entry, or held it when it lost its memory.
+    /// Whether the seat holds the entry, or held it when it lost its memory, or before another generation stopped it.
     fn holds(&self, stepped: &Watched, seat: Actor<u64>, lsn: Lsn) -> bool {
         let present = core::iter::once(stepped).chain(self.seats.iter().flatten());
         let mut all = present.chain(&self.past);
         all.find(|watched| watched.seat == seat).is_some_and(|watched| {
-            watched.held.sequence >= lsn.sequence && watched.mirror.get(index(lsn.sequence) - 1) == Some(&lsn.epoch)
+            let once = watched.once_held.get(&lsn.epoch).is_some_and(|&once| once >= lsn.sequence);
+            let now = watched.held.sequence >= lsn.sequence
+                && watched.mirror.get(index(lsn.sequence) - 1) == Some(&lsn.epoch);
+            now || watched.has_stopped && once
         })
     }
 
@@ -446,28 +456,9 @@ impl Checker {
             return Err(Violation::new("committed states only grow", format!("{:?}", watched.seat)));
         }
         for (place, &value) in applied.iter().enumerate().skip(watched.compared) {
-            self.append(watched.seat, place, value)?;
+            self.branches.get_mut(watched.branch).append(watched.seat, place, value)?;
         }
         watched.compared = applied.len();
-        Ok(())
-    }
-
-    fn append(&mut self, seat: Actor<u64>, place: usize, applied: Applied) -> Checked {
-        if let Some(known) = self.history.get(place) {
-            if known.applied != applied {
-                let detail = format!("place {place}: {applied:?} at {seat:?}, elsewhere {:?}", known.applied);
-                return Err(Violation::new("members apply one history", detail));
-            }
-            return Ok(());
-        }
-        if self.by_value.contains_key(&applied.value) {
-            return Err(Violation::new("nothing is applied twice", format!("{applied:?} at {seat:?}")));
-        }
-        let tail = &mut self.tails[usize::from(applied.key)];
-        *tail = tail.with(applied.value);
-        let tail = *tail;
-        self.by_value.insert(applied.value, place);
-        self.history.push(Place { applied, tail });
         Ok(())
     }
 
@@ -485,29 +476,35 @@ impl Checker {
             return Ok(());
         }
         let epoch = group.epoch();
-        if group.inspect().changes > 1 && watched.configuration.number < group.configuration().number {
+        let number = group.configuration().number;
+        // Force waits for nothing.
+        let by_force = self.branches.get(watched.branch).root.as_ref().is_some_and(|root| root.number == number);
+        if group.inspect().changes > 1 && watched.configuration.number < number && !by_force {
             let detail = format!("{:?} begins {:?}", watched.seat, group.configuration());
             return Err(Violation::new("a change waits for the one before", detail));
         }
         if watched.primary_in != Some(epoch) {
             watched.primary_in = Some(epoch);
             let claim = (watched.seat, watched.life);
-            let holder = *self.primaries.entry((group.generation().number, epoch)).or_insert(claim);
+            let holder = *self.primaries.entry((watched.branch, epoch)).or_insert(claim);
             if holder != claim {
                 let detail = format!("{holder:?} and {claim:?} in epoch {epoch}");
                 return Err(Violation::new("one primary per epoch", detail));
             }
-            self.newest_primary = self.newest_primary.max((group.generation().number, epoch));
+            let branch = self.branches.get_mut(watched.branch);
+            branch.newest_primary = branch.newest_primary.max(epoch);
             // One that learns late that it had won is no later primary.
-            let mut leases = self.seats.iter().flatten().filter(|seat| seat.runs && seat.lease_until_us > now_us);
+            let branch = watched.branch;
+            let mut leases = self.seats.iter().flatten().filter(|seat| seat.has_lease(now_us, branch));
             if let Some(held) = leases.find(|seat| seat.primary_in.is_some_and(|before| before < epoch)) {
                 let detail = format!("{claim:?} in epoch {epoch} at {now_us}, {held:?}");
                 return Err(Violation::new("nobody is elected while a lease lasts", detail));
             }
             // A candidate may learn late that it had won, when a later primary has already committed more.
-            let before = self.committed.iter().rposition(|entry| entry.by < epoch);
+            let committed = &self.branches.get(watched.branch).committed;
+            let before = committed.iter().rposition(|entry| entry.by < epoch);
             if let Some(last) = before
-                && watched.mirror.get(last) != Some(&self.committed[last].epoch)
+                && watched.mirror.get(last) != Some(&committed[last].epoch)
             {
                 let detail = format!("{claim:?} of epoch {epoch} lacks {}", last + 1);
                 return Err(Violation::new("a primary has all that was committed", detail));
@@ -522,7 +519,7 @@ impl Checker {
         watched.lease_until_us = until_us;
         if watched.lease_until_us > now_us {
             let mut others = self.seats.iter().enumerate().filter_map(|(other, seat)| Some((other, seat.as_ref()?)));
-            let held = others.find(|(other, seat)| *other != node && seat.runs && seat.lease_until_us > now_us);
+            let held = others.find(|(other, seat)| *other != node && seat.has_lease(now_us, watched.branch));
             if let Some((_, other)) = held {
                 let detail = format!(
                     "{:?} until {}, {:?} until {}, at {now_us}",
@@ -535,7 +532,7 @@ impl Checker {
     }
 
     /// A lease rests on a majority of voters none of whom votes before it ends, be it in another seat's favour or after
-    /// a restart.
+    /// a restart. Whoever has gone over to another generation, or has heard of one, votes no more in this one.
     fn loyalty<const MERGES: bool>(
         &self,
         now_us: u64,
@@ -549,7 +546,9 @@ impl Checker {
         for holder in holders.filter(|holder| holder.runs && holder.lease_until_us > now_us) {
             let is_bound = |seat: &&Actor<u64>| {
                 let present = self.seats.iter().flatten().chain([watched]);
-                let loyal_until_us = present.into_iter().find(|it| it.seat == **seat).map(|it| it.loyal_until_us);
+                let present = present.into_iter().find(|it| it.seat == **seat);
+                let voter = present.filter(|it| it.branch == holder.branch && !it.has_stopped);
+                let loyal_until_us = voter.map(|it| it.loyal_until_us);
                 // A seat whose memory is gone votes no more.
                 **seat == holder.seat || loyal_until_us.is_none_or(|until_us| until_us >= holder.lease_until_us)
             };
@@ -566,18 +565,10 @@ impl Checker {
     }
 
     /// A configuration of which a member says that it is committed.
-    pub(super) fn configuration(&mut self, configuration: &Configuration<u64>) -> Checked {
-        let known = self.configurations.entry(configuration.number).or_insert_with(|| configuration.clone());
-        if known != configuration {
-            let detail = format!("{known:?} and {configuration:?}");
-            return Err(Violation::new("a number names one configuration", detail));
-        }
-        let before = configuration.number.checked_sub(1).and_then(|number| self.configurations.get(&number));
-        let after = self.configurations.get(&(configuration.number + 1));
-        for (first, second) in
-            before.map(|before| (before, configuration)).into_iter().chain(after.map(|after| (configuration, after)))
-        {
-            if !self.intersect(first, second) || !self.intersect(second, first) {
+    pub(super) fn configuration(&mut self, node: usize, configuration: &Configuration<u64>) -> Checked {
+        let branch = self.branch_of(node);
+        for [first, second] in self.branches.get_mut(branch).configure(configuration)? {
+            if !self.intersect(&first, &second) || !self.intersect(&second, &first) {
                 let detail = format!("{first:?} then {second:?}");
                 return Err(Violation::new("quorums of neighbouring configurations intersect", detail));
             }
@@ -613,8 +604,8 @@ impl Checker {
         for sequence in inspect.log_first..=group.last().sequence {
             let epoch = inspect.epoch_at(sequence);
             let at = index(sequence) - 1;
-            let known = epoch.and_then(|epoch| self.entries.get(&Lsn { epoch, sequence }));
-            let committed = self.committed.get(at).filter(|_| sequence <= inspect.commit);
+            let known = epoch.and_then(|epoch| self.known(watched.branch, Lsn { epoch, sequence }));
+            let committed = self.branches.get(watched.branch).committed.get(at).filter(|_| sequence <= inspect.commit);
             let same = known.map(|known| known.hash) == inspect.entry_hash(sequence)
                 && watched.mirror.get(at).copied() == epoch
                 && committed.is_none_or(|known| Some(known.epoch) == epoch);
@@ -624,7 +615,8 @@ impl Checker {
             }
         }
         if let Ok((state, _)) = group.read(Read::Committed) {
-            let differs = state.applied().iter().zip(&self.history).position(|(mine, known)| *mine != known.applied);
+            let history = self.branches.get(watched.branch).values();
+            let differs = state.applied().iter().zip(history).position(|(mine, known)| *mine != known);
             if let Some(place) = differs {
                 let detail = format!("place {place} at {:?}", watched.seat);
                 return Err(Violation::new("members apply one history", detail));

@@ -4,6 +4,7 @@ use alloc::{format, vec, vec::Vec};
 
 use super::{
     Violation,
+    branch::BranchId,
     machine::{Append, Applied, KEYS, Lists},
     oracle::{Told, value},
     trace::Entry,
@@ -30,6 +31,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Seen {
     session: Session<u64>,
+    branch: BranchId,
     len: usize,
     /// The last few values, oldest first.
     latest: Vec<Applied>,
@@ -40,14 +42,15 @@ const LATEST: usize = 8;
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { session: Session { clock: VectorClock::new(), lsn: Lsn::default() }, len: 0, latest: Vec::new() }
+        let session = Session { clock: VectorClock::new(), lsn: Lsn::default() };
+        Self { session, branch: 0, len: 0, latest: Vec::new() }
     }
 }
 
 impl Seen {
-    fn of<const MERGES: bool>(group: &Group<u64, Lists<MERGES>>, applied: &[Applied]) -> Self {
+    fn of<const MERGES: bool>(branch: BranchId, group: &Group<u64, Lists<MERGES>>, applied: &[Applied]) -> Self {
         let latest = applied[applied.len().saturating_sub(LATEST)..].to_vec();
-        Self { session: group.session(), len: applied.len(), latest }
+        Self { session: group.session(), branch, len: applied.len(), latest }
     }
 }
 
@@ -143,7 +146,7 @@ impl<const MERGES: bool> World<MERGES> {
             let checked = self.oracle.took(node, id, lsn, made_us, &seen.latest);
             self.check(checked);
         } else if let Err(WriteError::Discarded { .. }) = outcome {
-            let checked = self.oracle.discarded(id);
+            let checked = self.oracle.discarded(node, &self.checker, id);
             self.check(checked);
         } else if let Some(primary) = self.nodes[node].group.as_ref().and_then(Group::primary)
             && let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index))
@@ -186,7 +189,7 @@ impl<const MERGES: bool> World<MERGES> {
         if !state.applied().iter().rev().any(|applied| applied.value == own) {
             return self.violated(Violation::new("members show what they acknowledge", format!("{id:?} at {node}")));
         }
-        let seen = Seen::of(group, state.applied());
+        let seen = Seen::of(self.checker.branch_of(node), group, state.applied());
         if let Some(client) = usize::try_from(id.client).ok().and_then(|index| self.clients.clients.get_mut(index)) {
             client.session = Some(seen);
         }
@@ -232,7 +235,7 @@ impl<const MERGES: bool> World<MERGES> {
         let outcome = group.read_index(local);
         self.trace.note_shown(self.now_us, node, Entry::Read, &outcome);
         if let Ok(id) = outcome {
-            self.oracle.asked_read(node, id, key, self.checker.newest_primary());
+            self.oracle.asked_read(node, id, key, &self.checker);
         }
         self.settle(node);
     }
@@ -260,15 +263,29 @@ impl<const MERGES: bool> World<MERGES> {
                     return self.violated(Violation::new("sessions read what they have seen", detail));
                 }
                 // The token is of what a local read shows, which is at least as much.
-                group.read(Read::Local).ok().map(|(state, _)| Seen::of(group, state.applied()))
+                let branch = self.checker.branch_of(node);
+                group.read(Read::Local).ok().map(|(state, _)| Seen::of(branch, group, state.applied()))
             }
             Err(ReadError::SessionBroken { lsn }) => {
-                self.oracle.session_broke(lsn);
+                let checked = self.may_break(node, seen.as_ref().map_or(0, |seen| seen.branch), lsn);
+                self.check(checked);
                 None
             }
             // Not there yet.
             Err(_) => seen,
         };
         self.clients.clients[client].session = after;
+    }
+
+    /// In a safe mode only force breaks a session, and only one that has seen what the survivor lacked. In no mode one
+    /// breaks over what is committed.
+    fn may_break(&self, node: usize, seen_in: BranchId, lsn: Lsn) -> Result<(), Violation> {
+        let branches = self.checker.branches();
+        let here = self.checker.branch_of(node);
+        let is_safe = self.checker.is_safe_mode() && branches.is_taken_over(seen_in, here, lsn) == Some(true);
+        if is_safe || branches.get(here).has_committed(lsn) {
+            return Err(Violation::new("no session breaks in a safe mode", format!("{lsn:?} at {node}")));
+        }
+        Ok(())
     }
 }

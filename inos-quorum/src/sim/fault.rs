@@ -165,6 +165,7 @@ impl<const MERGES: bool> World<MERGES> {
     /// The end of all faults: links are mended, everybody runs.
     pub(super) fn heal(&mut self) {
         self.healed = true;
+        self.end_scene();
         self.network.mend();
         self.network.set_weather(Weather::CALM);
         self.plan.sync_us = (100, 500);
@@ -187,6 +188,7 @@ impl<const MERGES: bool> World<MERGES> {
         let seats = configuration.voters.iter().chain(configuration.learners.iter().map(|(seat, _)| seat));
         configuration.outgoing.is_empty()
             && leader.committed() == leader.last()
+            && self.is_one_group(leader)
             && seats.clone().all(|seat| {
                 let node = usize::try_from(seat.node).unwrap_or(usize::MAX);
                 let member = self.nodes.get(node).and_then(|node| node.group.as_ref());

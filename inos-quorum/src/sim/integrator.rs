@@ -1,6 +1,7 @@
 //! What somebody who runs groups does: recruit, replace, move, forget.
 
 use super::{
+    machine::Lists,
     trace::Entry,
     world::{Happening, World},
 };
@@ -13,6 +14,7 @@ impl<const MERGES: bool> World<MERGES> {
     /// Brings in whoever lost its memory and came back, and spares when the group asks; shows out learners that died.
     pub(super) fn integrator(&mut self) {
         self.at(LOOK_US, Happening::Integrator);
+        self.oversee();
         let Some(primary) = self.primary() else { return };
         let Some(group) = self.nodes[primary].group.as_ref() else { return };
         let configuration = group.configuration();
@@ -23,7 +25,7 @@ impl<const MERGES: bool> World<MERGES> {
         let gone = configuration.learners.iter().map(|(seat, _)| *seat).find(|seat| self.is_replaced(*seat));
         let missing = configuration.voters.iter().filter(|seat| !present(seat)).count();
         let joiner = (0..self.nodes.len())
-            .filter(|&node| self.is_up(node))
+            .filter(|&node| self.is_up(node) && self.may_join(node, group))
             .filter_map(|node| self.seat(node as u64))
             .find(|seat| !is_member(*seat));
         let learners = configuration.learners.iter().filter(|(_, class)| *class == NodeClass::Voter).count();
@@ -46,7 +48,15 @@ impl<const MERGES: bool> World<MERGES> {
         }
     }
 
-    fn is_ephemeral(&self, node: u64) -> bool {
+    /// Who belongs to another generation first has to start anew.
+    fn may_join(&self, node: usize, leader: &Group<u64, Lists<MERGES>>) -> bool {
+        self.nodes[node].group.as_ref().is_some_and(|group| {
+            let is_of_it = group.configuration().number == 0 || group.generation() == leader.generation();
+            is_of_it && group.role() != Role::Superseded
+        })
+    }
+
+    pub(super) fn is_ephemeral(&self, node: u64) -> bool {
         node >= (self.plan.founders + self.plan.spares) as u64
     }
 
@@ -119,7 +129,7 @@ impl<const MERGES: bool> World<MERGES> {
         &mut self,
         node: usize,
         order: &str,
-        give: impl FnOnce(&mut Group<u64, super::machine::Lists<MERGES>>, core::time::Duration) -> Result<(), E>,
+        give: impl FnOnce(&mut Group<u64, Lists<MERGES>>, core::time::Duration) -> Result<(), E>,
     ) {
         let local = self.local(node);
         let Some(group) = &mut self.nodes[node].group else { return };

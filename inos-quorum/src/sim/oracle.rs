@@ -4,11 +4,21 @@ use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use super::{
     Violation,
+    branch::BranchId,
     check::Checker,
     linear::{self, Operation, Verdict},
     machine::{Applied, KEYS, List, Lists, Tail},
 };
-use crate::{Event, Group, LossReport, Lsn, OpId, Read, ReadId, ReceiptState, Resolution, Stage};
+use crate::{Event, Group, LossReport, Lsn, OpId, Read, ReadId, ReceiptState, Resolution, Role, Stage};
+
+/// When an acknowledgement came, and what it said.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    branch: BranchId,
+    at: u64,
+    lsn: Lsn,
+    tail: Tail,
+}
 
 /// One write of a client.
 #[derive(Clone, Debug)]
@@ -16,18 +26,27 @@ pub(super) struct Op {
     pub(super) key: u8,
     pub(super) ballast: u16,
     invoked: u64,
-    /// First acknowledgement: when, and what it said.
-    returned: Option<(u64, Tail)>,
+    /// The first acknowledgement in each branch.
+    returned: Vec<Answer>,
     /// Where it stood each time it was acknowledged `Fast`. A repeat elsewhere may be acknowledged again.
     fast: Vec<Lsn>,
-    committed: Option<Lsn>,
-    /// Its writer was told that it was dropped and is not coming back.
-    refused: bool,
-    /// A member said that it was not merged, or how it was.
-    accounted: bool,
+    /// Where it was acknowledged as committed: one place for each branch.
+    committed: Vec<(BranchId, Lsn)>,
+    /// Branches whose members told their writer that it was dropped and is not coming back.
+    refused: Vec<BranchId>,
+    /// Branches in which a member said that it was not merged, or how it was.
+    accounted: Vec<BranchId>,
     takes: u32,
     /// The last values that its writer had seen and handed on at the first take.
     seen: Vec<u64>,
+}
+
+impl Op {
+    fn answer(&mut self, answer: Answer) {
+        if self.returned.iter().all(|before| before.branch != answer.branch) {
+            self.returned.push(answer);
+        }
+    }
 }
 
 /// A write that a member has taken and not yet ended.
@@ -52,6 +71,7 @@ impl Taken {
 
 #[derive(Clone, Debug)]
 struct ReadOp {
+    branch: BranchId,
     key: u8,
     invoked: u64,
     returned: u64,
@@ -62,8 +82,9 @@ struct ReadOp {
 struct PendingRead {
     key: u8,
     invoked: u64,
-    /// Generation and epoch of the newest primary when it was asked.
-    newest_primary: (u64, u64),
+    branch: BranchId,
+    /// The epoch of the newest primary of the branch when it was asked.
+    newest_primary: u64,
 }
 
 /// A loss that a member reported.
@@ -91,7 +112,6 @@ pub(super) struct Oracle {
     losses: Vec<Loss>,
     /// What running members have acknowledged `Fast` since they started.
     fast_by: BTreeMap<usize, Vec<Lsn>>,
-    broken_sessions: Vec<Lsn>,
     tick: u64,
     pub(super) committed: u64,
     pub(super) fast: u64,
@@ -145,11 +165,11 @@ impl Oracle {
             key,
             ballast,
             invoked,
-            returned: None,
+            returned: Vec::new(),
             fast: Vec::new(),
-            committed: None,
-            refused: false,
-            accounted: false,
+            committed: Vec::new(),
+            refused: Vec::new(),
+            accounted: Vec::new(),
             takes: 0,
             seen: Vec::new(),
         });
@@ -196,13 +216,10 @@ impl Oracle {
         self.taken.get(&(node, id)).is_some_and(|taken| taken.finals < taken.takes)
     }
 
-    pub(super) fn asked_read(&mut self, node: usize, id: ReadId, key: u8, newest_primary: (u64, u64)) {
+    pub(super) fn asked_read(&mut self, node: usize, id: ReadId, key: u8, checker: &Checker) {
         let invoked = self.tick();
-        self.pending_reads.insert((node, id), PendingRead { key, invoked, newest_primary });
-    }
-
-    pub(super) fn session_broke(&mut self, lsn: Lsn) {
-        self.broken_sessions.push(lsn);
+        let (branch, newest_primary) = (checker.branch_of(node), checker.branch_at(node).newest_primary);
+        self.pending_reads.insert((node, id), PendingRead { key, invoked, branch, newest_primary });
     }
 
     /// The member stopped, and with it all it was about to say.
@@ -225,12 +242,17 @@ impl Oracle {
             Event::Receipt { id, stage, lsn, output } => self.receipt(node, group, checker, *id, *stage, *lsn, *output),
             Event::Orphaned { id, lsn, resolution } => self.orphaned(node, checker, *id, *lsn, resolution),
             Event::Discarded { id, .. } => {
-                self.op_mut(*id)?.accounted = true;
+                self.op_mut(*id)?.accounted.push(checker.branch_of(node));
                 Ok(Told::Nothing)
             }
             Event::Loss(report) => {
                 self.losses.push(Loss { node, report: *report });
-                if report.known_to < report.from {
+                // Nobody knows what only the lost had: all that a survivor lacks may be missing.
+                let by_force = checker.branch_at(node).root.as_ref().map(|root| {
+                    let known_to = root.log.len() as u64;
+                    LossReport { epoch: root.log.last().copied().unwrap_or(0), from: known_to + 1, known_to }
+                });
+                if report.known_to < report.from && Some(*report) != by_force {
                     return Err(Violation::new("loss reports name what was lost", format!("{report:?}")));
                 }
                 Ok(Told::Nothing)
@@ -239,8 +261,12 @@ impl Oracle {
                 let Some(asked) = self.pending_reads.remove(&(node, *id)) else {
                     return Err(Violation::new("each read is answered once", format!("{id:?} by {node}")));
                 };
-                let PendingRead { key, invoked, newest_primary } = asked;
-                if (group.generation().number, group.epoch()) < newest_primary {
+                let PendingRead { key, invoked, branch, newest_primary } = asked;
+                if group.role() == Role::Superseded || branch != checker.branch_of(node) {
+                    let detail = format!("{asked:?} by {node} of {:?}", group.generation());
+                    return Err(Violation::new("who has stopped acknowledges nothing", detail));
+                }
+                if group.epoch() < newest_primary {
                     let detail = format!("{asked:?} by {node} in epoch {}", group.epoch());
                     return Err(Violation::new("no deposed primary answers a read", detail));
                 }
@@ -248,7 +274,7 @@ impl Oracle {
                     return Err(Violation::new("committed reads never fail", format!("{id:?} by {node} at {lsn:?}")));
                 };
                 let (returned, tail) = (self.tick(), state.tail(key));
-                self.reads.push(ReadOp { key, invoked, returned, tail });
+                self.reads.push(ReadOp { branch, key, invoked, returned, tail });
                 Ok(Told::Nothing)
             }
             Event::ReadLost { id } => match self.pending_reads.remove(&(node, *id)) {
@@ -278,6 +304,10 @@ impl Oracle {
             return Err(Violation::new("nothing follows the end of a write", described()));
         }
         let made_us = taken.made_us;
+        let branch = checker.branch_of(node);
+        if group.role() == Role::Superseded && matches!(stage, Stage::Fast { .. } | Stage::Committed) {
+            return Err(Violation::new("who has stopped acknowledges nothing", described()));
+        }
         match stage {
             Stage::LocalOnly => {
                 if taken.fast == Some(lsn) || taken.local == Some(lsn) {
@@ -306,11 +336,10 @@ impl Oracle {
                 self.fast_by.entry(node).or_default().push(lsn);
                 let op = self.op_mut(id)?;
                 op.fast.push(lsn);
-                match output {
-                    Some(tail) if op.returned.is_none() => op.returned = Some((returned, tail)),
-                    Some(_) => {}
-                    None => return Err(Violation::new("acknowledgements carry the output", described())),
-                }
+                let Some(tail) = output else {
+                    return Err(Violation::new("acknowledgements carry the output", described()));
+                };
+                op.answer(Answer { branch, at: returned, lsn, tail });
                 Ok(Told::Done(id))
             }
             Stage::Committed => {
@@ -319,16 +348,19 @@ impl Oracle {
                 let Some(tail) = output else {
                     return Err(Violation::new("acknowledgements carry the output", described()));
                 };
-                if checker.find(lsn, value(id)) != Some(tail) {
+                if checker.branch_at(node).find(lsn, value(id)) != Some(tail) {
                     return Err(Violation::new("a committed receipt names its place in the history", described()));
                 }
                 let returned = self.tick();
                 let op = self.op_mut(id)?;
-                if op.committed.is_some_and(|before| before != lsn) {
-                    return Err(Violation::new("a write is committed at one place", described()));
+                match op.committed.iter().find(|(other, _)| *other == branch) {
+                    Some((_, before)) if *before != lsn => {
+                        return Err(Violation::new("a write is committed at one place", described()));
+                    }
+                    Some(_) => {}
+                    None => op.committed.push((branch, lsn)),
                 }
-                op.committed = Some(lsn);
-                op.returned.get_or_insert((returned, tail));
+                op.answer(Answer { branch, at: returned, lsn, tail });
                 Ok(Told::Done(id))
             }
         }
@@ -348,23 +380,24 @@ impl Oracle {
             Some(taken) if taken.finals < taken.takes => taken.end(),
             _ => return Err(Violation::new("orphans are told once, to the writer that is waiting", described())),
         }
+        let (branch, history) = (checker.branch_of(node), checker.branch_at(node));
         let op = self.op_mut(id)?;
-        op.accounted = true;
+        op.accounted.push(branch);
         match resolution {
             Resolution::Merged(tail) => {
-                if checker.find_value(value(id)).is_none_or(|(_, seen)| seen != *tail) {
+                if history.find_value(value(id)).is_none_or(|(_, seen)| seen != *tail) {
                     return Err(Violation::new("a merged orphan is in the history", described()));
                 }
                 Ok(Told::Done(id))
             }
             Resolution::Contained => {
-                if checker.find_value(value(id)).is_none() {
+                if history.find_value(value(id)).is_none() {
                     return Err(Violation::new("a contained orphan is in the history", described()));
                 }
                 Ok(Told::Unknown(id))
             }
             Resolution::Older | Resolution::Refused => {
-                op.refused = true;
+                op.refused.push(branch);
                 Ok(Told::Refused(id))
             }
             Resolution::Forgotten => {
@@ -380,8 +413,8 @@ impl Oracle {
     }
 
     /// A primary said that the write was discarded.
-    pub(super) fn discarded(&mut self, id: OpId) -> Result<(), Violation> {
-        self.op_mut(id)?.refused = true;
+    pub(super) fn discarded(&mut self, node: usize, checker: &Checker, id: OpId) -> Result<(), Violation> {
+        self.op_mut(id)?.refused.push(checker.branch_of(node));
         Ok(())
     }
 
@@ -409,16 +442,19 @@ impl Oracle {
         Ok(())
     }
 
-    /// After healing: everything that was said, against the history on which all members agree.
+    /// After healing: everything that was said, against the history on which all members agree, which is that of
+    /// `branch`.
     pub(super) fn finish<const MERGES: bool>(
         &mut self,
         checker: &Checker,
+        branch: BranchId,
         members: &[(usize, &Group<u64, Lists<MERGES>>)],
     ) -> Result<(), Violation> {
         if let Some((&(node, id), _)) = self.taken.iter().find(|(_, taken)| taken.finals == 0) {
             return Err(Violation::new("each write taken ends", format!("{id:?} at {node}")));
         }
-        for applied in checker.values() {
+        let history = checker.branches().get(branch);
+        for applied in history.values() {
             if self.op(writer(applied.value)).is_none_or(|op| op.key != applied.key || op.takes == 0) {
                 return Err(Violation::new("the history holds what was written", format!("{applied:?}")));
             }
@@ -426,30 +462,37 @@ impl Oracle {
         for (client, ops) in self.ops.iter().enumerate() {
             for (index, op) in ops.iter().enumerate() {
                 let id = OpId { client: client as u128, serial: index as u64 + 1 };
-                self.superseded(checker, id, op)?;
-                let found = checker.find_value(value(id));
-                if op.committed.is_some() && found.map(|(lsn, _)| lsn) != op.committed {
-                    return Err(Violation::new("no committed write is lost", format!("{id:?} {op:?} {found:?}")));
-                }
-                if op.refused && found.is_some() {
+                self.superseded(checker, branch, id, op)?;
+                let found = history.find_value(value(id));
+                if op.refused.contains(&branch) && found.is_some() {
                     return Err(Violation::new("a refused write has no effect", format!("{id:?} {op:?}")));
                 }
-                let lost = op.fast.iter().filter(|&&lsn| found.is_none_or(|(at, _)| at != lsn));
-                for &lsn in lost {
+                let gone = |lsn: Lsn| found.is_none_or(|(at, _)| at != lsn);
+                let answered = |lsn| members.iter().all(|(_, group)| group.receipt_state(lsn) == ReceiptState::Lost);
+                for &(by, lsn) in op.committed.iter().filter(|&&(_, lsn)| gone(lsn)) {
+                    // What a survivor had stays, whoever acknowledged it, and when.
+                    if checker.branches().is_taken_over(by, branch, lsn) != Some(false) {
+                        return Err(Violation::new("no committed write is lost", format!("{id:?} {op:?} {found:?}")));
+                    }
+                    self.lost += u64::from(found.is_none());
+                    if !answered(lsn) {
+                        let detail = format!("{id:?} {op:?} {found:?}");
+                        return Err(Violation::new("what force has lost is answered for", detail));
+                    }
+                }
+                for &lsn in op.fast.iter().filter(|&&lsn| gone(lsn)) {
                     self.lost += u64::from(found.is_none());
                     let mut reports = self.losses.iter().map(|loss| loss.report);
                     let reported = reports.any(|it| it.epoch == lsn.epoch && it.from <= lsn.sequence);
-                    let answered = members.iter().all(|(_, group)| group.receipt_state(lsn) == ReceiptState::Lost);
-                    if !(reported || op.accounted || answered || found.is_some()) {
+                    if !(reported || !op.accounted.is_empty() || answered(lsn) || found.is_some()) {
                         return Err(Violation::new(
                             "each lost acknowledgement is accounted for",
                             format!("{id:?} {op:?}"),
                         ));
                     }
                 }
-                for &lsn in op.fast.iter().chain(&op.committed) {
-                    let kept = found.is_some_and(|(at, _)| at == lsn);
-                    let wrong = if kept { ReceiptState::Lost } else { ReceiptState::Held };
+                for &lsn in op.fast.iter().chain(op.committed.iter().map(|(_, lsn)| lsn)) {
+                    let wrong = if gone(lsn) { ReceiptState::Held } else { ReceiptState::Lost };
                     if let Some((node, _)) = members.iter().find(|(_, group)| group.receipt_state(lsn) == wrong) {
                         return Err(Violation::new(
                             "receipt_state is right",
@@ -459,22 +502,19 @@ impl Oracle {
                 }
             }
         }
-        self.all_is_told(checker, members)?;
-        for &lsn in &self.broken_sessions {
-            if checker.is_safe_mode() {
-                return Err(Violation::new("no session breaks in a safe mode", format!("{lsn:?}")));
-            }
-        }
+        self.all_is_told(checker, branch, members)?;
+        self.all_is_handed_over(checker, branch)?;
         if checker.is_safe_mode() { self.linearizable(checker) } else { Ok(()) }
     }
 
     /// What a writer had seen is not merged after its write.
-    fn superseded(&self, checker: &Checker, id: OpId, op: &Op) -> Result<(), Violation> {
-        let Some((place, _)) = checker.find_value(value(id)).filter(|_| op.takes == 1) else { return Ok(()) };
+    fn superseded(&self, checker: &Checker, branch: BranchId, id: OpId, op: &Op) -> Result<(), Violation> {
+        let history = checker.branches().get(branch);
+        let Some((place, _)) = history.find_value(value(id)).filter(|_| op.takes == 1) else { return Ok(()) };
         // A repeat is another event, which the context need not cover.
         let once = |seen: u64| self.op(writer(seen)).is_some_and(|op| op.takes == 1);
         for &seen in op.seen.iter().filter(|&&seen| once(seen)) {
-            let merged = checker.find_value(seen).map(|(lsn, _)| lsn).filter(|&lsn| checker.is_orphan(lsn));
+            let merged = history.find_value(seen).map(|(lsn, _)| lsn).filter(|&lsn| checker.is_orphan(branch, lsn));
             if let Some(lsn) = merged.filter(|lsn| lsn.sequence > place.sequence) {
                 let detail = format!("{:?} merged at {lsn:?}, {id:?} at {place:?}", writer(seen));
                 return Err(Violation::new("what a write supersedes is not merged after it", detail));
@@ -487,8 +527,10 @@ impl Oracle {
     fn all_is_told<const MERGES: bool>(
         &self,
         checker: &Checker,
+        branch: BranchId,
         members: &[(usize, &Group<u64, Lists<MERGES>>)],
     ) -> Result<(), Violation> {
+        let history = checker.branches().get(branch);
         for &(node, group) in members {
             let given = self.fast_by.get(&node).into_iter().flatten();
             for &lsn in given.filter(|&&lsn| group.receipt_state(lsn) == ReceiptState::Lost) {
@@ -499,7 +541,8 @@ impl Oracle {
                 }
             }
             for id in checker.dropped_by(group.seat()) {
-                let dealt_with = checker.find_value(value(id)).is_some() || self.op(id).is_some_and(|op| op.accounted);
+                let dealt_with =
+                    history.find_value(value(id)).is_some() || self.op(id).is_some_and(|op| !op.accounted.is_empty());
                 if !dealt_with {
                     let detail = format!("{id:?} by {node}");
                     return Err(Violation::new("what a living member dropped is dealt with", detail));
@@ -509,13 +552,34 @@ impl Oracle {
         Ok(())
     }
 
-    /// The operations on each key, explained one after the other.
+    /// What a member of an older generation had, a survivor lacked, and the member has handed over, is in the history or
+    /// was given up by name; what it gave up unnamed it has counted.
+    fn all_is_handed_over(&self, checker: &Checker, branch: BranchId) -> Result<(), Violation> {
+        let history = checker.branches().get(branch);
+        for (seat, writes, dropped) in checker.handovers(branch) {
+            let is_missing = |id: &&OpId| {
+                let accounted = self.op(**id).is_some_and(|op| op.accounted.contains(&branch));
+                !accounted && history.find_value(value(**id)).is_none()
+            };
+            let mut missing: Vec<&OpId> = writes.iter().filter(is_missing).collect();
+            missing.sort_unstable();
+            missing.dedup();
+            if missing.len() as u64 > dropped {
+                let detail = format!("{seat:?} had {missing:?}, and told of {dropped} given up");
+                return Err(Violation::new("what comes back is handed over", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// In each branch the operations on each key, explained one after the other.
     pub(super) fn linearizable(&mut self, checker: &Checker) -> Result<(), Violation> {
-        for key in 0..KEYS {
-            match self.verdict(checker, key) {
+        for (branch, key) in checker.branches().ids().flat_map(|branch| (0..KEYS).map(move |key| (branch, key))) {
+            match self.verdict(checker, branch, key) {
                 Verdict::Linearizable { .. } => {}
                 verdict => {
-                    let detail = format!("key {key}: {verdict:?} of {:?}", self.history(checker, key));
+                    let history = self.history(checker, branch, key);
+                    let detail = format!("branch {branch}, key {key}: {verdict:?} of {history:?}");
                     return Err(Violation::new("the history is linearizable", detail));
                 }
             }
@@ -523,20 +587,26 @@ impl Oracle {
         Ok(())
     }
 
-    pub(super) fn verdict(&mut self, checker: &Checker, key: u8) -> Verdict {
-        linear::check::<List>(&self.history(checker, key), LINEAR_STEPS)
+    pub(super) fn verdict(&mut self, checker: &Checker, branch: BranchId, key: u8) -> Verdict {
+        linear::check::<List>(&self.history(checker, branch, key), LINEAR_STEPS)
     }
 
-    fn history(&mut self, checker: &Checker, key: u8) -> Vec<Operation<Option<u64>, Tail>> {
+    /// What happened to the key in the branch, and in those that it comes from as far as their survivors had it.
+    fn history(&mut self, checker: &Checker, branch: BranchId, key: u8) -> Vec<Operation<Option<u64>, Tail>> {
+        let branches = checker.branches();
         let mut history = Vec::new();
         let mut unknown = Vec::new();
         for (client, ops) in self.ops.iter().enumerate() {
             for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.key == key) {
                 let value = value(OpId { client: client as u128, serial: index as u64 + 1 });
-                let operation = Operation { invoked: op.invoked, returned: op.returned, input: Some(value) };
+                let is_here = |it: &&Answer| {
+                    it.branch == branch || branches.is_taken_over(it.branch, branch, it.lsn) == Some(true)
+                };
+                let returned = op.returned.iter().find(is_here).map(|it| (it.at, it.tail));
+                let operation = Operation { invoked: op.invoked, returned, input: Some(value) };
                 // The read at the end sees all that ever takes effect: of what is not there and was not acknowledged,
                 // nothing needs to be said, and leaving it out makes the search short.
-                match (op.returned, checker.find_value(value)) {
+                match (returned, branches.get(branch).find_value(value)) {
                     (Some(_), _) => history.push(operation),
                     (None, Some((_, tail))) => unknown.push((tail.len, operation)),
                     (None, None) => {}
@@ -546,11 +616,14 @@ impl Oracle {
         // In the order of the list: a good guess at when they took effect.
         unknown.sort_unstable_by_key(|(len, _)| *len);
         history.extend(unknown.into_iter().map(|(_, operation)| operation));
-        for read in self.reads.iter().filter(|read| read.key == key) {
+        let is_here = |read: &&ReadOp| {
+            read.branch == branch || branches.binds(read.branch, branch, key, read.tail, read.returned)
+        };
+        for read in self.reads.iter().filter(|read| read.key == key).filter(is_here) {
             history.push(Operation { invoked: read.invoked, returned: Some((read.returned, read.tail)), input: None });
         }
         let (invoked, returned) = (self.tick(), self.tick());
-        history.push(Operation { invoked, returned: Some((returned, checker.tail(key))), input: None });
+        history.push(Operation { invoked, returned: Some((returned, branches.get(branch).tail(key))), input: None });
         history
     }
 }

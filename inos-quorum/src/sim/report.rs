@@ -52,12 +52,16 @@ pub struct Coverage {
     pub ephemeral_receipt: bool,
     /// A write that had been dropped was superseded by one whose writer had read it.
     pub superseded_orphan: bool,
+    /// A survivor went on by force after most voters were lost.
+    pub forced: bool,
+    /// A voter that had been away came back, with what it had, to a group that had gone on by force.
+    pub came_back: bool,
 }
 
 impl Coverage {
     /// Each counter with its name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, bool); 11] {
+    pub const fn named(&self) -> [(&'static str, bool); 13] {
         [
             ("contested election", self.contested_election),
             ("refused pre-vote", self.refused_pre_vote),
@@ -70,6 +74,8 @@ impl Coverage {
             ("silent group", self.silent_group),
             ("ephemeral receipt", self.ephemeral_receipt),
             ("superseded orphan", self.superseded_orphan),
+            ("forced", self.forced),
+            ("old generation came back", self.came_back),
         ]
     }
 

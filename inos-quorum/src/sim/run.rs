@@ -4,9 +4,10 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{
     Choice, Report, Rng, Violation, Weather,
+    force::Scene,
     linear::Verdict,
     plan::Plan,
-    world::{Happening, Memory, World},
+    world::{Happening, Memory, START_US, World},
 };
 use crate::{Group, Mode, Storage};
 
@@ -44,18 +45,23 @@ enum Log {
     Dropped,
 }
 
+/// Of the stream from which scenes are drawn.
+const SCENE: u64 = 0xf0;
+
 fn simulate(choice: Choice, seed: u64, log: Log) -> (Report, String) {
     let mut rng = Rng::new(seed);
     let plan = Plan::draw(choice, &mut rng);
     let rng = rng.fork();
+    let scene = Scene::draw(Rng::new(seed ^ SCENE).fork(), START_US, plan.faulty_us);
     if plan.merges {
-        chaos(World::<true>::new(seed, plan, rng), log)
+        chaos(World::<true>::new(seed, plan, rng), scene, log)
     } else {
-        chaos(World::<false>::new(seed, plan, rng), log)
+        chaos(World::<false>::new(seed, plan, rng), scene, log)
     }
 }
 
-fn chaos<const MERGES: bool>(mut world: World<MERGES>, log: Log) -> (Report, String) {
+fn chaos<const MERGES: bool>(mut world: World<MERGES>, scene: Option<Scene>, log: Log) -> (Report, String) {
+    world.scene = scene;
     if log == Log::Kept {
         world.trace.keep_log();
     }
@@ -176,7 +182,8 @@ impl<const MERGES: bool> World<MERGES> {
         let checked = if hashes.any(|hash| Some(hash) != first) {
             Err(Violation::new("healed members agree", self.describe()))
         } else {
-            self.oracle.finish(&self.checker, &members)
+            let branch = members.first().map_or(0, |&(node, _)| self.checker.branch_of(node));
+            self.oracle.finish(&self.checker, branch, &members)
         };
         self.check(checked);
     }
@@ -241,5 +248,5 @@ pub fn fast_loses_a_write(choice: Choice) -> Verdict {
         world.read_index(heir, 0);
     }
     world.run_for(2_000_000);
-    world.oracle.verdict(&world.checker, 0)
+    world.oracle.verdict(&world.checker, 0, 0)
 }

@@ -12,6 +12,7 @@ use super::{
     Coverage, Disk, DriftingClock, Network, Queue, Records, Rng, Violation,
     check::{Checker, Promise},
     client::Clients,
+    force::{Hearer, Scene},
     machine::{Lists, Tail},
     oracle::Oracle,
     plan::Plan,
@@ -105,6 +106,8 @@ pub(super) struct World<const MERGES: bool> {
     pub(super) oracle: Oracle,
     pub(super) coverage: Coverage,
     pub(super) trace: Trace,
+    /// A loss of the quorum.
+    pub(super) scene: Option<Scene>,
     /// Nothing goes wrong any more.
     pub(super) healed: bool,
     /// Until then nobody writes or reads.
@@ -119,7 +122,7 @@ pub(super) struct World<const MERGES: bool> {
 }
 
 /// True time at the start: members must not take zero for something special.
-const START_US: u64 = 5_000_000;
+pub(super) const START_US: u64 = 5_000_000;
 
 impl<const MERGES: bool> World<MERGES> {
     pub(super) fn new(seed: u64, plan: Plan, rng: Rng) -> Self {
@@ -135,6 +138,7 @@ impl<const MERGES: bool> World<MERGES> {
             oracle: Oracle::default(),
             coverage: Coverage::default(),
             trace: Trace::default(),
+            scene: None,
             healed: false,
             lull_until_us: 0,
             newest_primary: 0,
@@ -280,6 +284,7 @@ impl<const MERGES: bool> World<MERGES> {
             Happening::Beat { from, to, frame } => self.beat(from, to, &frame),
             Happening::Resume { node } => self.resume(node),
             Happening::Crash { node } => self.crash_for_a_while(node),
+            Happening::Restart { node } if self.scene.as_ref().is_some_and(|scene| scene.keeps_down(node)) => {}
             Happening::Restart { node } => self.start(node),
             Happening::Fault => self.fault(),
             Happening::Client { client } => self.client(client),
@@ -312,8 +317,12 @@ impl<const MERGES: bool> World<MERGES> {
         let local = self.local(to);
         let Some(group) = &mut self.nodes[to].group else { return };
         self.trace.note(self.now_us, to, Entry::Deliver, [from as u64, frame.len() as u64], &frame);
-        match group.handle_message(local, from as u64, &frame) {
-            Ok(()) => {}
+        let hearer = Hearer::of(group);
+        let answer = group.handle_message(local, from as u64, &frame);
+        let checked = hearer.heard(&frame, answer, group);
+        match answer {
+            // Of another generation, or one has been met here.
+            Ok(()) | Err(MessageError::Superseded { .. }) => {}
             // Every node here is one of the integrator's.
             Err(MessageError::NotMember { .. }) => group.introduce(from as u64),
             // The node has lost its memory: frames for the seat it had are not for the one it has.
@@ -323,6 +332,7 @@ impl<const MERGES: bool> World<MERGES> {
                 self.violated(Violation::new("honest frames are heard", detail));
             }
         }
+        self.check(checked);
         self.frames.push(frame);
         self.settle(to);
     }
@@ -443,11 +453,16 @@ impl<const MERGES: bool> World<MERGES> {
             Err(violation) => self.violated(violation),
         }
         self.coverage.event(event);
+        match event {
+            Event::OrphansDropped { count } => self.checker.gave_up(node, *count),
+            Event::Superseded { .. } => self.note_return(node),
+            _ => {}
+        }
         if let Event::Membership { configuration, committed } = event {
             self.coverage.joint_under_partition |=
                 !configuration.outgoing.is_empty() && self.network.has_cuts(self.now_us);
             if *committed == Committed::Yes {
-                let checked = self.checker.configuration(configuration);
+                let checked = self.checker.configuration(node, configuration);
                 self.check(checked);
             }
         }
@@ -556,6 +571,9 @@ impl<const MERGES: bool> World<MERGES> {
     pub(super) fn may_destroy(&self, node: usize) -> bool {
         let mode = self.plan.config.mode;
         let Some(seat) = self.nodes[node].group.as_ref().map(Group::seat) else { return false };
+        if self.scene.as_ref().is_some_and(|scene| scene.needs(node)) {
+            return false;
+        }
         self.checker.live_configurations().all(|all| {
             // A learner may be about to become a voter: nobody can tell yet that it has died.
             let voters_to_be = all.learners.iter().filter(|(_, class)| *class == NodeClass::Voter);

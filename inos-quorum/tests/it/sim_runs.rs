@@ -11,7 +11,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const SEEDS: u64 = if cfg!(target_arch = "wasm32") { 6 } else { 40 };
 
 fn seeds_hold(choice: Choice) {
-    let mut seen = [0; 11];
+    let mut seen = [0; 13];
     let mut committed = 0;
     for seed in 0..SEEDS {
         let report = run(choice, seed);
