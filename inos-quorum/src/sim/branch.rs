@@ -221,6 +221,11 @@ impl Branches {
         Some(self.roots(from, to)?.iter().all(|root| root.log.get(at) == Some(&lsn.epoch)))
     }
 
+    /// Whether what happened in `from` at `tick` is of `to`, or was before a survivor left for it.
+    pub(super) fn precedes(&self, from: BranchId, to: BranchId, tick: u64) -> bool {
+        self.roots(from, to).is_some_and(|roots| roots.iter().all(|root| tick < root.tick))
+    }
+
     /// Whether a read in `from` that returned `tail` at `tick` binds the branch `to`: it saw nothing that a survivor
     /// lacked, and was over when that one went on by force.
     pub(super) fn binds(&self, from: BranchId, to: BranchId, key: u8, tail: Tail, tick: u64) -> bool {

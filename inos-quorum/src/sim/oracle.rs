@@ -34,8 +34,8 @@ pub(super) struct Op {
     committed: Vec<(BranchId, Lsn)>,
     /// Branches whose members told their writer that it was dropped and is not coming back.
     refused: Vec<BranchId>,
-    /// Branches in which a member said that it was not merged, or how it was.
-    accounted: Vec<BranchId>,
+    /// Branches in which a member said that it was not merged, or how it was, and when.
+    accounted: Vec<(BranchId, u64)>,
     takes: u32,
     /// The last values that its writer had seen and handed on at the first take.
     seen: Vec<u64>,
@@ -242,7 +242,8 @@ impl Oracle {
             Event::Receipt { id, stage, lsn, output } => self.receipt(node, group, checker, *id, *stage, *lsn, *output),
             Event::Orphaned { id, lsn, resolution } => self.orphaned(node, checker, *id, *lsn, resolution),
             Event::Discarded { id, .. } => {
-                self.op_mut(*id)?.accounted.push(checker.branch_of(node));
+                let told = (checker.branch_of(node), self.tick);
+                self.op_mut(*id)?.accounted.push(told);
                 Ok(Told::Nothing)
             }
             Event::Loss(report) => {
@@ -381,8 +382,9 @@ impl Oracle {
             _ => return Err(Violation::new("orphans are told once, to the writer that is waiting", described())),
         }
         let (branch, history) = (checker.branch_of(node), checker.branch_at(node));
+        let told = (branch, self.tick);
         let op = self.op_mut(id)?;
-        op.accounted.push(branch);
+        op.accounted.push(told);
         match resolution {
             Resolution::Merged(tail) => {
                 if history.find_value(value(id)).is_none_or(|(_, seen)| seen != *tail) {
@@ -553,12 +555,13 @@ impl Oracle {
     }
 
     /// What a member of an older generation had, a survivor lacked, and the member has handed over, is in the history or
-    /// was given up by name; what it gave up unnamed it has counted.
+    /// was given up by name, here or before the survivor went on; what it gave up unnamed it has counted.
     fn all_is_handed_over(&self, checker: &Checker, branch: BranchId) -> Result<(), Violation> {
         let history = checker.branches().get(branch);
         for (seat, writes, dropped) in checker.handovers(branch) {
             let is_missing = |id: &&OpId| {
-                let accounted = self.op(**id).is_some_and(|op| op.accounted.contains(&branch));
+                let is_known = |&(from, tick): &(BranchId, u64)| checker.branches().precedes(from, branch, tick);
+                let accounted = self.op(**id).is_some_and(|op| op.accounted.iter().any(is_known));
                 !accounted && history.find_value(value(**id)).is_none()
             };
             let mut missing: Vec<&OpId> = writes.iter().filter(is_missing).collect();
