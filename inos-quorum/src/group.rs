@@ -20,7 +20,7 @@ mod quiet;
 mod replicate;
 mod session;
 mod state;
-mod wire;
+pub(crate) mod wire;
 
 use alloc::{
     collections::{BTreeMap, VecDeque},

@@ -28,8 +28,10 @@ const ELECT: u8 = 12;
 
 /// Dots of one acknowledgement.
 pub(crate) const MAX_ACKS: usize = 8;
+/// Where in a frame the generation stands.
+pub(crate) const GENERATION_AT: usize = 2 + 1 + 1 + 16 + 2;
 /// Bytes around any body, at the longest id.
-const ENVELOPE: usize = 2 + 1 + 1 + 16 + 2 + 16 + 8 + 8 + 8 + (1 + 64 + 8) + 8 + CHECKSUM_BYTES;
+const ENVELOPE: usize = GENERATION_AT + 16 + 8 + 8 + 8 + (1 + 64 + 8) + 8 + CHECKSUM_BYTES;
 /// Bytes of an append frame besides its entries, at the longest id.
 pub(crate) const APPEND_OVERHEAD: usize = ENVELOPE + 16 + 8 + 8 + 8 + 1 + 4;
 /// Bytes of a part besides the part.

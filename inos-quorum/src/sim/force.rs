@@ -8,7 +8,7 @@ use super::{
     trace::Entry,
     world::{Happening, Memory, World},
 };
-use crate::{Actor, Generation, Group, MessageError, Role, Storage};
+use crate::{Actor, Generation, Group, MessageError, Role, Storage, group::wire::GENERATION_AT};
 
 /// What becomes of voters that the operator takes for lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -357,8 +357,8 @@ impl Hearer {
     }
 }
 
-/// The generation in a frame, as `docs/protocol.md` lays it out.
+/// The generation in a frame.
 fn generation_of(frame: &[u8]) -> Generation {
     let word = |at: usize| frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
-    Generation { number: word(20), nonce: word(28) }
+    Generation { number: word(GENERATION_AT), nonce: word(GENERATION_AT + 8) }
 }
