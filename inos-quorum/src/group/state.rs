@@ -234,26 +234,35 @@ impl<N: Id, M: Machine> State<N, M> {
         Some(())
     }
 
-    /// What a writer had read. Of lives that are over and forgotten nothing is learned, or the clocks of old sessions
-    /// would bring them back for good.
+    /// What a writer had read. Of retired lives nothing is learned: their orphans are superseded in any case.
     fn hear(&mut self, clock: &VectorClock<N>) {
         for dot in clock.dots() {
-            if self.known.counter(dot.actor) > 0 || self.is_of_interest(dot.actor) {
+            let is_known = self.known.counter(dot.actor) > 0 || self.dots.clock().counter(dot.actor) > 0;
+            if !self.is_retired(dot.actor) && (is_known || self.makes_room_for(dot.actor)) {
                 self.known.observe(dot);
             }
         }
     }
 
-    /// Whether the history may still come to orphans of the actor: it has writes of it, or it belongs to a member, or
-    /// wrote an epoch. Of those without writes 1,024 are heard of.
-    fn is_of_interest(&self, actor: Actor<N>) -> bool {
+    /// Of actors without a write in this history 1,024 are heard of: any, since who wrote what may still come as an orphan
+    /// may be known to another generation alone. Those that this history has to do with come first.
+    fn makes_room_for(&mut self, actor: Actor<N>) -> bool {
         let seen = self.dots.clock();
-        if self.is_retired(actor) || seen.counter(actor) > 0 {
-            return !self.is_retired(actor);
+        let strangers = || self.known.dots().map(|dot| dot.actor).filter(|&other| seen.counter(other) == 0);
+        if strangers().count() < MEMORY {
+            return true;
         }
-        let member = self.configuration.seats().into_iter().any(|seat| seat.node == actor.node);
-        let author = self.boundaries.iter().any(|boundary| boundary.author == actor);
-        (member || author) && self.known.dots().filter(|dot| seen.counter(dot.actor) == 0).count() < MEMORY
+        let least = strangers().find(|&other| !self.has_to_do_with(other)).filter(|_| self.has_to_do_with(actor));
+        if let Some(least) = least {
+            self.known.remove(least);
+        }
+        least.is_some()
+    }
+
+    /// Whether the actor is a life of a member or of a former one, or wrote an epoch of this history.
+    fn has_to_do_with(&self, actor: Actor<N>) -> bool {
+        self.configuration.seats().into_iter().chain(self.former()).any(|seat| seat.node == actor.node)
+            || self.boundaries.iter().any(|boundary| boundary.author == actor)
     }
 
     fn write(&mut self, lsn: Lsn, change: &Change<'_>) -> Option<Applied<N, M::Output>> {

@@ -31,12 +31,21 @@ enum Stage {
     Forced {
         survivor: Actor<u64>,
         generation: Generation,
+        /// The first epoch of the generation.
+        epoch: u64,
         back_at_us: u64,
     },
     /// Whoever comes back is back.
     Reunited {
         since_us: u64,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The survivor crashed before the new generation was durable.
+    Void,
+    Durable,
 }
 
 /// The scene of a run, if it has one.
@@ -107,19 +116,25 @@ impl<const MERGES: bool> World<MERGES> {
         match scene.stage {
             Stage::Calm if !self.healed && self.now_us >= scene.due_us => self.lose_quorum(&mut scene),
             Stage::Lost { acts_at_us } if self.now_us >= acts_at_us => self.force(&mut scene),
-            Stage::Forced { survivor, generation, back_at_us } => {
-                let mut running = self.nodes.iter().filter_map(|node| node.group.as_ref());
-                if running.any(|group| group.seat() == survivor && group.generation() < generation) {
-                    // It crashed before the new generation was durable.
-                    scene.stage = Stage::Lost { acts_at_us: self.now_us };
-                } else if self.now_us >= back_at_us {
-                    self.reunite(&mut scene);
-                }
-            }
+            Stage::Forced { back_at_us, .. } => match self.came_of(&scene.stage) {
+                Some(Outcome::Void) => scene.stage = Stage::Lost { acts_at_us: self.now_us },
+                Some(Outcome::Durable) if self.now_us >= back_at_us => self.reunite(&mut scene),
+                _ => {}
+            },
             _ => {}
         }
         self.scene = Some(scene);
         self.renew();
+    }
+
+    /// What came of the force, if that is known.
+    fn came_of(&self, stage: &Stage) -> Option<Outcome> {
+        let &Stage::Forced { survivor, generation, epoch, .. } = stage else { return None };
+        let running = || self.nodes.iter().filter_map(|node| node.group.as_ref());
+        let is_void = running().any(|group| group.seat() == survivor && group.generation() < generation);
+        // Its first voter commits what its storage holds.
+        let is_durable = running().any(|group| group.generation() >= generation && group.committed().epoch >= epoch);
+        if is_durable { Some(Outcome::Durable) } else { is_void.then_some(Outcome::Void) }
     }
 
     /// So many voters go that no write quorum is left.
@@ -200,10 +215,10 @@ impl<const MERGES: bool> World<MERGES> {
             Ok(()) => self.checker.fork(node, group, changes, tick),
             Err(error) => Err(Violation::new("a survivor goes on by force", format!("{node}: {error}"))),
         };
-        let (survivor, generation) = (group.seat(), group.generation());
+        let (survivor, generation, epoch) = (group.seat(), group.generation(), group.epoch());
         self.check(checked);
         let back_at_us = self.now_us + scene.rng.between(200_000, 15_000_000);
-        scene.stage = Stage::Forced { survivor, generation, back_at_us };
+        scene.stage = Stage::Forced { survivor, generation, epoch, back_at_us };
         if scene.rng.chance(200) {
             let soon_us = scene.rng.below(2 * self.plan.sync_us.1);
             self.at(soon_us, Happening::Crash { node });
@@ -242,8 +257,10 @@ impl<const MERGES: bool> World<MERGES> {
     /// The end of all faults: what the operator has begun is brought to its end.
     pub(super) fn end_scene(&mut self) {
         let Some(mut scene) = self.scene.take() else { return };
+        let is_durable = self.came_of(&scene.stage) == Some(Outcome::Durable);
         match scene.stage {
-            Stage::Lost { .. } => {
+            Stage::Forced { .. } if is_durable => self.reunite(&mut scene),
+            Stage::Lost { .. } | Stage::Forced { .. } => {
                 // Nobody has gone on without them, and now it is certain that they do not come back.
                 for &(node, fate) in scene.lost.iter().filter(|(_, fate)| *fate != Fate::Destroyed) {
                     self.trace.note_shown(self.now_us, node, Entry::Operator, &("lost", fate));
@@ -251,7 +268,6 @@ impl<const MERGES: bool> World<MERGES> {
                 }
                 scene.lost.clear();
             }
-            Stage::Forced { .. } => self.reunite(&mut scene),
             _ => {}
         }
         self.scene = Some(scene);

@@ -148,7 +148,7 @@ fn what_was_discarded_is_remembered_with_the_session() {
 }
 
 #[test]
-fn clocks_bring_in_nobody_that_the_history_has_nothing_to_do_with() {
+fn of_those_whom_clocks_name_the_nearest_are_remembered() {
     let mut driver = Driver::new();
     let mut serial = 0;
     let mut read = |driver: &mut Driver, actor| {
@@ -157,24 +157,29 @@ fn clocks_bring_in_nobody_that_the_history_has_nothing_to_do_with() {
         serial += 1;
         driver.write(OpId { client: 1, serial }, &context);
     };
-    // Of no member.
+    let late =
+        |driver: &mut Driver, serial, actor| driver.orphan(OpId { client: 9, serial }, Dot { actor, counter: 1 });
+    // Of a node that only another generation may know.
     read(&mut driver, actor(7, 1));
-    assert_eq!(driver.known(), 0);
-    // Whose write is here; then retired.
-    driver.orphan(OpId { client: 9, serial: 1 }, Dot { actor: actor(7, 2), counter: 1 });
-    read(&mut driver, actor(7, 2));
+    assert_eq!(late(&mut driver, 1, actor(7, 1)), Resolution::Older);
     assert_eq!(driver.known(), 1);
-    driver.apply(&Body::Retire(actor(7, 2)));
-    read(&mut driver, actor(7, 2));
-    assert_eq!(driver.known(), 0);
-    // Lives of a member without a write here: all they wrote may be orphans.
-    for incarnation in 1..=2000 {
-        read(&mut driver, actor(1, 1000 + incarnation));
+    driver.apply(&Body::Retire(actor(7, 1)));
+    read(&mut driver, actor(7, 1));
+    assert_eq!(driver.known(), 0, "no clock of an old session brings it back");
+    for incarnation in 1..=1500 {
+        read(&mut driver, actor(8, incarnation));
     }
     assert_eq!(driver.known(), MEMORY);
-    // They make no difference to whoever is known otherwise.
-    driver.orphan(OpId { client: 9, serial: 2 }, Dot { actor: actor(7, 3), counter: 2 });
-    read(&mut driver, actor(7, 3));
-    assert_eq!(driver.known(), MEMORY + 1);
-    assert_eq!(driver.orphan(OpId { client: 9, serial: 3 }, Dot { actor: actor(7, 3), counter: 1 }), Resolution::Older);
+    // A life of a member takes the place of one that this history has nothing to do with.
+    read(&mut driver, actor(2, 77));
+    assert_eq!(driver.known(), MEMORY);
+    assert_eq!(late(&mut driver, 2, actor(2, 77)), Resolution::Older);
+    assert_eq!(late(&mut driver, 3, actor(8, 2)), Resolution::Older);
+    assert!(matches!(late(&mut driver, 4, actor(8, 1)), Resolution::Merged(_)), "it gave way");
+    assert!(matches!(late(&mut driver, 5, actor(8, 1500)), Resolution::Merged(_)), "it was not taken over");
+    for incarnation in 1..=1500 {
+        read(&mut driver, actor(3, 1000 + incarnation));
+    }
+    assert_eq!(driver.known(), MEMORY + 2, "those with a write come on top");
+    assert!(matches!(late(&mut driver, 6, actor(8, 900)), Resolution::Merged(_)));
 }
