@@ -96,6 +96,8 @@ struct Lead<N> {
     /// The writes in the log that are not committed, ascending.
     in_flight: Vec<(OpId, u64)>,
     orphans_in_flight: Vec<(Dot<N>, OpId)>,
+    /// The clients that uncommitted entries expire, and where these stand.
+    expiring: Vec<(u128, u64)>,
     /// The uncommitted entries of this epoch and when they were appended.
     ages: VecDeque<(u64, Duration)>,
     /// Fast receipts were given up to here.
@@ -123,6 +125,7 @@ impl<N> Lead<N> {
             start: 0,
             in_flight: Vec::new(),
             orphans_in_flight: Vec::new(),
+            expiring: Vec::new(),
             ages: VecDeque::new(),
             fast_to: 0,
             transfer: None,

@@ -153,9 +153,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         let from = self.lead.in_flight.partition_point(|(op, _)| *op <= id);
         let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client).count();
-        let orphans = self.lead.orphans_in_flight.iter();
-        let adopted = orphans.filter(|(_, op)| op.client == id.client && op.serial > id.serial).count();
-        self.state.sessions.greater(id) + unapplied + adopted >= WINDOW
+        let orphans = || self.lead.orphans_in_flight.iter().filter(|(_, op)| op.client == id.client);
+        let adopted = orphans().filter(|(_, op)| op.serial > id.serial).count();
+        let greater = self.state.sessions.greater(id) + unapplied + adopted;
+        // Behind an entry that expires the client, what went before is forgotten: a repeat would be applied again.
+        let expires = self.lead.expiring.iter().any(|&(client, _)| client == id.client);
+        greater >= WINDOW || (expires && (greater > 0 || orphans().any(|(_, op)| *op == id)))
     }
 
     fn has_room_for(&self, client: u128) -> bool {

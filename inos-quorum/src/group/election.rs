@@ -429,6 +429,7 @@ impl<N: Id, M: Machine> Group<N, M> {
                 }
             }
             Some(Body::Orphan { dot, change, .. }) => self.lead.orphans_in_flight.push((dot, change.op)),
+            Some(Body::Expire(client)) => self.lead.expiring.push((client, sequence)),
             _ => {}
         }
     }

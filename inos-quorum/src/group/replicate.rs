@@ -419,6 +419,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.tell_losses();
         self.settle_orphans();
         self.forget_early(self.commit);
+        self.lead.expiring.retain(|&(_, sequence)| sequence > self.commit);
         while self.lead.ages.front().is_some_and(|&(sequence, _)| sequence <= self.commit) {
             self.lead.ages.pop_front();
         }

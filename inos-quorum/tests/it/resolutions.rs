@@ -231,3 +231,28 @@ fn a_retired_life_is_no_member_again() {
     net.settle();
     assert_eq!(add(&mut net, heir), Err(ChangeError::Retired), "its dots mean nothing any more");
 }
+
+/// The orphan and the entry that expires its client are both under way.
+#[test]
+fn an_orphan_that_is_under_way_is_not_applied_again_behind_the_expiry_of_its_client() {
+    let (mut net, first) = Network::<true>::elected(5, &config(1000));
+    net.write(first, op(1)).expect("taken");
+    net.pass(SECOND);
+    net.isolate(&[first]);
+    net.write(first, op(2)).expect("taken");
+    let second = net.succeed(first);
+    net.pass(SECOND);
+    net.isolate(&[second]);
+    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
+    net.pass(SECOND / 2);
+    let member = net.member(second);
+    assert_eq!(member.last().sequence, member.committed().sequence + 1, "the orphan is in the log, not committed");
+    let now = net.now;
+    net.member(second).expire_client(now, 1).expect("known");
+    let late = net.write(second, op(2));
+    assert!(matches!(late, Err(WriteError::TooOld { serial: 2, .. })), "{late:?}");
+    net.write(second, op(3)).expect("it has more to write");
+    net.cut.clear();
+    net.pass(10 * SECOND);
+    assert_eq!(net.values(second), [1, 2, 3].map(|serial| value(op(serial))));
+}

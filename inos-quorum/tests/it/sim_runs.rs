@@ -69,10 +69,10 @@ fn a_seed_is_a_run() {
 fn traces_are_the_same_on_every_target() {
     let traces = Choice::ALL.map(|choice| [1, 2].map(|seed| run(choice, seed).trace));
     let known = [
-        [0x94da_f6de_2d60_d589, 0xa39c_71e2_64b5_5319],
-        [0x2b24_6b39_7e2a_e09c, 0x1265_b3a6_2d73_5cdb],
-        [0x9c06_2c16_3ced_7bb4, 0xbbff_855a_5c0f_f335],
-        [0x0338_8a70_71c0_c737, 0x19d0_bd6f_59ef_8744],
+        [0x1156_4d74_d2f9_a1f0, 0x49c8_8c9f_50fe_58be],
+        [0x8072_af0d_0ae3_4736, 0x183e_abcc_64b1_fdcd],
+        [0x50e0_284c_e4ad_d3bd, 0x6959_a6f3_d427_66b6],
+        [0x401b_05aa_2933_a77a, 0xee56_c903_8477_c264],
     ];
     assert_eq!(traces, known, "{traces:#x?}");
 }
