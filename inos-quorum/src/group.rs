@@ -23,7 +23,7 @@ mod state;
 pub(crate) mod wire;
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -33,8 +33,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use self::{
     client::{Doubt, Pending, PendingRead},
     disk::{Disk, HardState, Recovered, Source, recover},
+    entry::Body,
     log::{Log, len},
-    orphans::Orphans,
+    orphans::{Kept, Orphans},
     parcel::Incoming,
     peer::{Ask, Peer},
     state::State,
@@ -348,14 +349,6 @@ impl<N: Id, M: Machine> Group<N, M> {
         let state = state.ok_or(ConfigError::State)?;
         let mut group = Self::assemble(config, me, found.seat, rng, found.hard, found.disk, state);
         group.start = Start::Waiting { recovered: true };
-        let (max, max_bytes) = (group.config.max_orphans, len(group.config.max_reassembly));
-        let mut dropped = 0;
-        for kept in found.orphans {
-            dropped += group.orphans.keep(kept.dot, kept.payload, max, max_bytes);
-        }
-        if dropped > 0 {
-            group.events.push_back(Event::OrphansDropped { count: dropped });
-        }
         let mut reader = Reader(&found.entries);
         let (mut after, mut floor) = (found.base.sequence, found.base.epoch);
         while !reader.0.is_empty() {
@@ -368,6 +361,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             group.commit = group.log.last().sequence;
             group.apply();
         }
+        group.recover_orphans(found.orphans);
         let generation = group.hard.generation.number;
         let superseded = if group.hard.conflict {
             Some(Event::GenerationConflict { generation })
@@ -384,6 +378,28 @@ impl<N: Id, M: Machine> Group<N, M> {
             None => group.settle_orphans(),
         }
         Ok(group)
+    }
+
+    /// Storage has all that were kept since the last snapshot record. Those that the history has dealt with must not
+    /// drive out others; neither must those that stand in the log as orphans: they are kept again if they fall out.
+    fn recover_orphans(&mut self, found: Vec<Kept<N>>) {
+        let (max, max_bytes) = (self.config.max_orphans, len(self.config.max_reassembly));
+        let superseded = self.hard.conflict || self.is_of_an_older_generation();
+        let mut taken_in = BTreeSet::new();
+        for sequence in self.log.base().sequence + 1..=self.log.last().sequence {
+            if let Some(Body::Orphan { dot, .. }) = self.log.body(sequence) {
+                taken_in.insert(dot);
+            }
+        }
+        let mut dropped = 0;
+        for Kept { dot, payload } in found {
+            if superseded || !(self.state.dots.contains(dot) || taken_in.contains(&dot)) {
+                dropped += self.orphans.keep(dot, payload, max, max_bytes);
+            }
+        }
+        if dropped > 0 {
+            self.events.push_back(Event::OrphansDropped { count: dropped });
+        }
     }
 
     /// The configuration that rules: the last one in the log.

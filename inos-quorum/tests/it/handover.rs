@@ -259,3 +259,34 @@ fn a_superseded_generation_hands_over() {
         assert_eq!(net.receipts(primary, op(3)).last(), Some(&(Stage::Unknown, None)));
     }
 }
+
+/// Storage still has those that were dealt with since the last snapshot record.
+#[test]
+fn a_recovery_gives_up_nothing_for_what_has_been_dealt_with() {
+    let config = Config { max_orphans: 2, max_frame: 1024, ..config(1000) };
+    let writes = [(1, 3000), (2, 0)].map(|(serial, ballast)| (op(serial), Delta { value: value(op(serial)), ballast }));
+    let (mut net, first, second) = Network::<true>::deposed(5, &config, &writes);
+    // The long one does not arrive.
+    net.lose = |frame| frame[3] == PART;
+    net.cut.clear();
+    net.pass(SECOND);
+    assert_eq!(net.member(first).orphans(), 1);
+    net.isolate(&[first, second]);
+    net.write(second, op(3)).expect("it cannot know yet");
+    net.succeed(second);
+    net.lose = |frame| frame[3] == PART || frame[3] == ORPHANS;
+    net.cut.clear();
+    net.pass(SECOND);
+    assert_eq!(net.member(first).orphans(), 2, "there is room for both");
+    net.restart(first, &config);
+    net.settle();
+    assert_eq!(net.member(first).orphans(), 2);
+    net.lose = |_| false;
+    net.pass(SECOND);
+    for node in 0..5 {
+        let mut values = net.values(node);
+        values.sort_unstable();
+        assert_eq!(values, [1, 2, 3].map(|serial| value(op(serial))), "{node}");
+    }
+    assert!(!net.events.iter().any(|(_, event)| matches!(event, Event::OrphansDropped { .. })));
+}

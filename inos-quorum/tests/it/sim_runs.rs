@@ -71,7 +71,7 @@ fn traces_are_the_same_on_every_target() {
     let known = [
         [0x1156_4d74_d2f9_a1f0, 0x49c8_8c9f_50fe_58be],
         [0x8072_af0d_0ae3_4736, 0x183e_abcc_64b1_fdcd],
-        [0x50e0_284c_e4ad_d3bd, 0x6959_a6f3_d427_66b6],
+        [0x0b11_3057_cae7_3c8b, 0x0c37_9fd8_d53a_ca5a],
         [0x401b_05aa_2933_a77a, 0xee56_c903_8477_c264],
     ];
     assert_eq!(traces, known, "{traces:#x?}");
