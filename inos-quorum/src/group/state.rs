@@ -197,8 +197,13 @@ impl<N: Id, M: Machine> State<N, M> {
             }
             Body::Write { counter, change } => {
                 let actor = self.author(entry.epoch).or_else(|| log.author(entry.epoch))?;
-                self.see(Dot { actor, counter }, &change)?;
-                self.write(lsn, &change)?
+                self.see(Dot { actor, counter });
+                let applied = self.write(lsn, &change)?;
+                // What is not in the history supersedes nothing.
+                if !matches!(applied, Applied::Discarded { .. }) {
+                    self.hear(&change)?;
+                }
+                applied
             }
             Body::Orphan { dot, origin, change } => {
                 let is_old = self.dots.contains(dot);
@@ -225,23 +230,25 @@ impl<N: Id, M: Machine> State<N, M> {
         })
     }
 
-    fn see(&mut self, dot: Dot<N>, change: &Change<'_>) -> Option<()> {
+    fn see(&mut self, dot: Dot<N>) {
         // A range that is given up counts as dealt with: its orphans are let go, never applied twice.
         let (Inserted::New | Inserted::Known | Inserted::GaveUp { .. }) = self.dots.insert(dot);
-        if !change.extra.is_empty() {
-            self.hear(&VectorClock::from_bytes(change.extra).ok()?);
-        }
-        Some(())
     }
 
-    /// What a writer had read. Of retired lives nothing is learned: their orphans are superseded in any case.
-    fn hear(&mut self, clock: &VectorClock<N>) {
+    /// What the writer of a change that is in the history had read. Of retired lives nothing is learned: their orphans are
+    /// superseded in any case.
+    fn hear(&mut self, change: &Change<'_>) -> Option<()> {
+        if change.extra.is_empty() {
+            return Some(());
+        }
+        let clock = VectorClock::<N>::from_bytes(change.extra).ok()?;
         for dot in clock.dots() {
             let is_known = self.known.counter(dot.actor) > 0 || self.dots.clock().counter(dot.actor) > 0;
             if !self.is_retired(dot.actor) && (is_known || self.makes_room_for(dot.actor)) {
                 self.known.observe(dot);
             }
         }
+        Some(())
     }
 
     /// Of actors without a write in this history 1,024 are heard of: any, since who wrote what may still come as an orphan
@@ -289,9 +296,12 @@ impl<N: Id, M: Machine> State<N, M> {
         let forgotten = self.sessions.is_forgotten(op) || self.dots.contains(dot);
         let known = self.known.covers(dot) && !has(Bug::ContextIgnored);
         let older = known || self.retired.contains(&dot.actor);
-        self.see(dot, change)?;
+        self.see(dot);
         match done {
-            Some(true) => return Some(Resolution::Contained),
+            Some(true) => {
+                self.hear(change)?;
+                return Some(Resolution::Contained);
+            }
             // Of another copy of it the writer was told that it is not in the history, and will not be.
             Some(false) => return Some(Resolution::Refused),
             None if forgotten => return Some(Resolution::Forgotten),
@@ -304,6 +314,9 @@ impl<N: Id, M: Machine> State<N, M> {
         } else {
             self.machine.reconcile(lsn, &Orphan { lsn: origin, read, delta: &delta })
         };
+        if output.is_some() {
+            self.hear(change)?;
+        }
         let place = if output.is_some() { lsn } else { origin };
         self.sessions.insert(op.client, Done { serial: op.serial, lsn: place, output: output.clone() });
         Some(match output {

@@ -183,3 +183,28 @@ fn of_those_whom_clocks_name_the_nearest_are_remembered() {
     assert_eq!(driver.known(), MEMORY + 2, "those with a write come on top");
     assert!(matches!(late(&mut driver, 6, actor(8, 900)), Resolution::Merged(_)));
 }
+
+#[test]
+fn what_is_refused_supersedes_nothing() {
+    let mut driver = Driver::new();
+    let [first, second] = [actor(2, 1), actor(3, 1)];
+    let of = |client| OpId { client, serial: 1 };
+    // All that the second wrote is older than what the history has.
+    let mut context = VectorClock::new();
+    context.increment(second);
+    context.increment(second);
+    driver.write(of(1), &context);
+    // Its orphan, and a repeat of that, bring what their writer had read.
+    let mut extra = Vec::new();
+    let mut context = VectorClock::new();
+    context.increment(first);
+    context.encode(&mut extra);
+    let change = Change { op: of(2), read: 0, extra: &extra, delta: &[] };
+    let body = Body::Orphan { dot: Dot { actor: second, counter: 1 }, origin: Lsn { epoch: 1, sequence: 1 }, change };
+    assert!(matches!(driver.apply(&body), Applied::Orphan { resolution: Resolution::Older, .. }));
+    driver.counter += 1;
+    let repeat = driver.apply(&Body::Write { counter: driver.counter, change });
+    assert!(matches!(repeat, Applied::Discarded { .. }));
+    let told = driver.orphan(of(3), Dot { actor: first, counter: 1 });
+    assert!(matches!(told, Resolution::Merged(_)), "nothing in the history has read it: {told:?}");
+}
