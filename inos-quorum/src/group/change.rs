@@ -162,7 +162,8 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     fn has_caught_up(&self, peer: &Peer<N>) -> bool {
-        let lately = self.now < peer.heard_at + self.config.elect_min;
+        // In a silent group all have, and nobody is heard.
+        let lately = self.lead.quiet || self.now < peer.heard_at + self.config.elect_min;
         lately && peer.flow == Flow::Stream && peer.matched + CAUGHT_UP >= self.log.last().sequence
     }
 

@@ -80,3 +80,23 @@ fn a_late_frame_of_a_former_life_is_not_trusted() {
     net.pass(5 * SECOND);
     assert!((0..3).any(|node| node != primary && net.member(node).role() == Role::Primary));
 }
+
+/// A silent group has no voter to replace by itself, but may be told to.
+#[test]
+fn a_silent_group_replaces_when_it_is_told_to() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(life(3), &config);
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.settle();
+    net.all_are_alive();
+    net.pass(30 * SECOND);
+    assert_eq!(net.member(primary).poll_timeout(), None, "silent");
+    assert_eq!(net.member(primary).progress(life(3)).map(|progress| progress.has_caught_up), Some(true));
+    let now = net.now;
+    let gone = (primary + 1) % 3;
+    net.member(primary).replace(now, seat(gone), life(3)).expect("caught up");
+    net.pass(SECOND);
+    assert!(net.member(primary).configuration().voters.contains(&life(3)));
+}
