@@ -494,13 +494,18 @@ impl<N: Id, M: Machine> Group<N, M> {
         if self.office != Office::Primary {
             return;
         }
+        // Who has been silent for long by now holds neither log nor snapshot, though nothing may be committed.
+        self.trim_log();
         self.repeat_notices();
         self.open_round();
-        for peer in &mut self.peers {
+        for index in 0..self.peers.len() {
+            let is_unreachable = self.is_unreachable(&self.peers[index]);
+            let peer = &mut self.peers[index];
             match &mut peer.flow {
                 Flow::Probing => peer.flow = Flow::Probe,
-                Flow::Parcel(parcel) => parcel.again(),
-                Flow::Probe | Flow::Stream => {}
+                // An answer to the heartbeat is enough to get the rest.
+                Flow::Parcel(parcel) if !is_unreachable => parcel.again(),
+                Flow::Parcel(_) | Flow::Probe | Flow::Stream => {}
             }
         }
     }

@@ -158,3 +158,28 @@ fn a_silent_straggler_does_not_hold_the_log() {
     net.pass(2 * SECOND);
     assert_eq!(net.values(away).len(), 310, "it was not forgotten");
 }
+
+/// Nothing is committed meanwhile.
+#[test]
+fn the_dead_get_no_parts() {
+    let small = Config { ring_entries: 8, max_frame: 1024, ..config(1000) };
+    let (mut net, _, away) = Net::behind(&small);
+    net.lose = |_| false;
+    let mut entry = Net::elected(3, &small).0;
+    let primary = entry.primary().expect("elected");
+    let dead = (primary + 1) % 3;
+    entry.members[dead] = None;
+    entry.write_delta(primary, op(1), Delta { value: 1, ballast: 50_000 }).expect("taken");
+    for (net, dead) in [(&mut net, away), (&mut entry, dead)] {
+        net.members[dead] = None;
+        net.pass(10 * SECOND);
+        net.sent.clear();
+        net.pass(10 * SECOND);
+        let parts = net.sent.iter().filter(|(_, to, frame)| *to == dead && frame[3] == 7).count();
+        assert_eq!(parts, 0);
+        net.restart(dead, &small);
+        net.pass(2 * SECOND);
+        let held = net.primary().map(|primary| net.member(primary).last());
+        assert_eq!(Some(net.member(dead).last()), held, "it was not forgotten");
+    }
+}
