@@ -203,6 +203,8 @@ pub struct Group<N, M: Machine> {
     incoming: Option<Incoming<N>>,
     /// The state that is being sent to stragglers.
     snapshot: Option<(Lsn, Vec<u8>)>,
+    /// When it was made.
+    snapshot_at: Duration,
     lead: Lead<N>,
     /// Superseded: what the present generation lacks has been put aside.
     parted: bool,
@@ -328,6 +330,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             introduced: VecDeque::new(),
             incoming: None,
             snapshot: None,
+            snapshot_at: Duration::ZERO,
             lead: Lead::new(),
             parted: false,
             removed: None,

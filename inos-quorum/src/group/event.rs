@@ -220,7 +220,7 @@ pub enum Event<N, O> {
         committed: Committed,
     },
     /// At the primary: a member needs a snapshot, and that of the state exceeds `max_reassembly`. The member stays behind
-    /// until the state is smaller. Told each time that a snapshot would be taken anew.
+    /// until the state is smaller: while it changes, that is seen to once in `unreachable`. Told each time.
     StateTooLong {
         /// Length of the snapshot in bytes.
         len: usize,

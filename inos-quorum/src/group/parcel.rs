@@ -157,6 +157,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.counters.snapshots_sent += 1;
         }
         self.snapshot = Some((self.state.applied, bytes));
+        self.snapshot_at = self.now;
         self.state.applied
     }
 
@@ -302,9 +303,13 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.office == Office::Primary && gets.any(|peer| !self.is_unreachable(peer))
     }
 
-    /// Who is silent for long, or no member any more, gets another one if it comes back.
+    /// Who is silent for long, or no member any more, gets another one if it comes back. One that is too long to be sent
+    /// is made anew in a while: the state may have become smaller.
     pub(super) fn drop_unused_snapshot(&mut self) {
-        if self.snapshot.is_some() && !self.snapshot_is_in_use() {
+        let Some((lsn, bytes)) = &self.snapshot else { return };
+        let has_changed = *lsn != self.state.applied && self.now >= self.snapshot_at + self.config.unreachable;
+        let is_vain = bytes.len() > self.config.max_reassembly && has_changed;
+        if is_vain || !self.snapshot_is_in_use() {
             self.snapshot = None;
         }
     }

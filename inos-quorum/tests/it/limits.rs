@@ -206,3 +206,21 @@ fn a_state_that_is_too_long_is_told_and_not_sent() {
     net.pass(Duration::from_secs(1));
     assert_eq!(net.receipts(primary, op(401)), [(Stage::Committed, Some(401))]);
 }
+
+#[test]
+fn a_state_that_has_become_smaller_is_sent() {
+    let config = Config { ring_entries: 8, max_frame: 1024, max_reassembly: 4096, ..config(1000) };
+    let (mut net, primary) = Net::elected(3, &config);
+    let away = (primary + 1) % 3;
+    net.isolate(&[away]);
+    for serial in 1..=64 {
+        net.write(primary, op(serial)).expect("taken");
+    }
+    net.cut.clear();
+    net.pass(Duration::from_secs(1));
+    assert!(net.events.iter().any(|(_, event)| matches!(event, Event::StateTooLong { .. })));
+    let now = net.now;
+    net.member(primary).expire_client(now, 1).expect("known");
+    net.pass(Duration::from_secs(10));
+    assert_eq!(net.member(away).last(), net.member(primary).last());
+}
