@@ -97,10 +97,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
         let life = self.peer(seat).and_then(|peer| peer.life);
         let life = life.map_or(seat, |incarnation| Actor { node: seat.node, incarnation });
-        if self.state.is_retired(seat) || self.state.is_retired(life) {
+        if self.state.is_retired(life) {
             return Err(ChangeError::Retired);
         }
-        let retires = |at| matches!(self.log.body(at), Some(Body::Retire(actor)) if actor == seat || actor == life);
+        let retires = |at| matches!(self.log.body(at), Some(Body::Retire(actor)) if actor == life);
         if (self.commit + 1..=self.log.last().sequence).any(retires) {
             return Err(ChangeError::Busy);
         }

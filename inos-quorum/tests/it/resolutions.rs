@@ -256,3 +256,34 @@ fn an_orphan_that_is_under_way_is_not_applied_again_behind_the_expiry_of_its_cli
     net.pass(10 * SECOND);
     assert_eq!(net.values(second), [1, 2, 3].map(|serial| value(op(serial))));
 }
+
+/// Its seat is called as the life in which it joined.
+#[test]
+fn who_lives_on_after_a_life_that_was_retired_may_be_added_again() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(life(3), &config);
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(primary).replace(now, seat((primary + 1) % 3), life(3)).expect("caught up");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(primary).transfer_primary(now, life(3)).expect("a voter");
+    net.settle();
+    net.write(3, op(1)).expect("taken");
+    net.pass(SECOND);
+    net.members[3] = None;
+    let heir = net.succeed(3);
+    net.restart(3, &config);
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(heir).retire(now, life(3)).expect("that life is over");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(heir).remove(now, life(3)).expect("the others are sound");
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(heir).add_learner(now, life(3), NodeClass::Voter).expect("its present life is another one");
+}
