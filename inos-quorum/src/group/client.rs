@@ -1,5 +1,6 @@
 //! Writes and reads of the integrator.
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::{
@@ -154,8 +155,13 @@ impl<N: Id, M: Machine> Group<N, M> {
         let from = self.lead.in_flight.partition_point(|(op, _)| *op <= id);
         let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client).count();
         let orphans = || self.lead.orphans_in_flight.iter().filter(|(_, op)| op.client == id.client);
-        let adopted = orphans().filter(|(_, op)| op.serial > id.serial).count();
-        let greater = self.state.sessions.greater(id) + unapplied + adopted;
+        // What is repeated while its orphan is under way counts once.
+        let is_new = |op: &OpId| {
+            let in_flight = self.lead.in_flight.binary_search_by_key(op, |&(other, _)| other).is_ok();
+            op.serial > id.serial && !in_flight && self.state.sessions.done(*op).is_none()
+        };
+        let adopted: BTreeSet<u64> = orphans().filter(|(_, op)| is_new(op)).map(|(_, op)| op.serial).collect();
+        let greater = self.state.sessions.greater(id) + unapplied + adopted.len();
         // Behind an entry that expires the client, what went before is forgotten: a repeat would be applied again.
         let expires = self.lead.expiring.iter().any(|&(client, _)| client == id.client);
         greater >= WINDOW || (expires && (greater > 0 || orphans().any(|(_, op)| *op == id)))

@@ -257,3 +257,23 @@ fn a_session_is_not_answered_from_another_future() {
     net.pass(SECOND / 5);
     assert_eq!(seen(&mut net, new, &session), Err(ReadError::SessionBroken { lsn: place }));
 }
+
+/// A client repeats all that it has under way, the last one first, while the orphans of the same are under way, too.
+#[test]
+fn what_is_under_way_twice_counts_once() {
+    let (mut net, first) = Net::elected(5, &config(1000));
+    net.isolate(&[first]);
+    for serial in 1..=40 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    let second = net.succeed(first);
+    net.pass(Duration::from_secs(1));
+    net.isolate(&[second]);
+    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
+    net.pass(Duration::from_millis(500));
+    let member = net.member(second);
+    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are in the log, not committed");
+    for serial in (1..=40).rev() {
+        net.write(second, op(serial)).expect("less than 64 are known");
+    }
+}
