@@ -33,7 +33,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use self::{
     client::{Doubt, Pending, PendingRead},
     disk::{Disk, HardState, Recovered, Source, recover},
-    entry::Body,
+    entry::{Body, ORPHAN},
     log::{Log, len},
     orphans::{Kept, Orphans},
     parcel::Incoming,
@@ -364,7 +364,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             group.commit = group.log.last().sequence;
             group.apply();
         }
-        group.recover_orphans(found.orphans);
+        group.recover_orphans(found.orphans)?;
         let generation = group.hard.generation.number;
         let superseded = if group.hard.conflict {
             Some(Event::GenerationConflict { generation })
@@ -385,7 +385,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Storage has all that were kept since the last snapshot record. Those that the history has dealt with must not
     /// drive out others; neither must those that stand in the log as orphans: they are kept again if they fall out.
-    fn recover_orphans(&mut self, found: Vec<Kept<N>>) {
+    fn recover_orphans(&mut self, found: Vec<Kept<N>>) -> Result<(), ConfigError> {
         let (max, max_bytes) = (self.config.max_orphans, len(self.config.max_reassembly));
         let superseded = self.hard.conflict || self.is_of_an_older_generation();
         let mut taken_in = BTreeSet::new();
@@ -397,11 +397,22 @@ impl<N: Id, M: Machine> Group<N, M> {
         let mut dropped = 0;
         for Kept { dot, payload } in found {
             if superseded || !(self.state.dots.contains(dot) || taken_in.contains(&dot)) {
+                self.check_kept(&payload)?;
                 dropped += self.orphans.keep(dot, payload, max, max_bytes);
             }
         }
         if dropped > 0 {
             self.events.push_back(Event::OrphansDropped { count: dropped });
+        }
+        Ok(())
+    }
+
+    /// It enters the log of whoever takes it in, and there all have to be deltas of this machine.
+    fn check_kept(&self, payload: &[u8]) -> Result<(), ConfigError> {
+        let Some(body @ Body::Orphan { origin, .. }) = Body::<N>::read(ORPHAN, payload) else { return Ok(()) };
+        match self.check_change(&body, origin.sequence) {
+            Err(MessageError::Undecodable { sequence }) => Err(ConfigError::Delta { sequence }),
+            _ => Ok(()),
         }
     }
 

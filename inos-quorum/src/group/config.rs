@@ -293,7 +293,8 @@ pub enum ConfigError {
     /// The machine: the state in the records is not one of it. They were written by another version.
     #[error("the recovered state cannot be decoded")]
     State,
-    /// The machine: the delta of a recovered entry is not one of it. The records were written by another version.
+    /// The machine: the delta of a recovered entry, or of an orphan that stood there, is not one of it. The records were
+    /// written by another version.
     #[error("the delta of entry {sequence} cannot be decoded")]
     Delta {
         /// The entry.

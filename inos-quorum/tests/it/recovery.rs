@@ -6,11 +6,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Actor, Boot, Config, ConfigError, GroupId, Mode, NodeClass, Role, Stage};
+use inos_quorum::{
+    Actor, Boot, Config, ConfigError, Group, GroupId, Lsn, Machine, Mode, NodeClass, Orphan, Policy, Role, Stage,
+    Undecodable,
+};
 
 use crate::{
     frames::{BODY, EPOCH, entries, forge},
-    net::{Delta, Member, Net, config, found, life, op, store, value, volatile},
+    net::{Delta, Ledger, Member, Net, config, found, life, op, store, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -330,4 +333,62 @@ fn a_joiner_that_crashed_is_still_added() {
     net.write(primary, op(1)).expect("taken");
     net.pass(10 * SECOND);
     assert_eq!(net.values(3), [value(op(1))], "refused {}", net.member(3).counters().refused);
+}
+
+/// A later version of the machine, which knows nothing of ballast.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Bare(Ledger<true>);
+
+impl Machine for Bare {
+    type Delta = Delta;
+    type Output = u64;
+    const POLICY: Policy = Policy::Crdt;
+
+    fn encode(delta: &Delta, out: &mut Vec<u8>) {
+        Ledger::<true>::encode(delta, out);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Delta, Undecodable> {
+        Ledger::<true>::decode(bytes).ok().filter(|delta| delta.ballast == 0).ok_or(Undecodable)
+    }
+
+    fn apply(&mut self, lsn: Lsn, delta: &Delta) -> u64 {
+        self.0.apply(lsn, delta)
+    }
+
+    fn encode_output(output: &u64, out: &mut Vec<u8>) {
+        Ledger::<true>::encode_output(output, out);
+    }
+
+    fn decode_output(bytes: &[u8]) -> Result<u64, Undecodable> {
+        Ledger::<true>::decode_output(bytes)
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.0.snapshot(out);
+    }
+
+    fn restore(bytes: &[u8]) -> Result<Self, Undecodable> {
+        Ledger::restore(bytes).map(Self)
+    }
+
+    fn reconcile(&mut self, lsn: Lsn, orphan: &Orphan<'_, Delta>) -> Option<u64> {
+        self.0.reconcile(lsn, orphan)
+    }
+}
+
+#[test]
+fn what_another_machine_has_kept_is_not_taken_for_ours() {
+    let config = config(1000);
+    let (mut net, old, _) = Net::deposed(3, &config, &[(op(1), Delta { value: value(op(1)), ballast: 10 })]);
+    let entry = net.records[old].clone();
+    net.lose = |frame| frame[3] == 9;
+    net.cut.clear();
+    net.pass(SECOND);
+    assert_eq!(net.member(old).orphans(), 1, "dropped from the log, and kept");
+    for records in [entry, net.records[old].clone()] {
+        let me = Actor { node: old as u64, incarnation: 2 };
+        let found = Group::<u64, Bare>::new(config.clone(), me, 7, Boot::Recover(records));
+        assert!(matches!(found, Err(ConfigError::Delta { sequence: 2 })));
+    }
 }
