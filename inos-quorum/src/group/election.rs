@@ -26,7 +26,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Whether it is a voter, or was one before a change that is not committed here, or is one to others: they may need
     /// its log to go on (Ongaro 2014, 4.2.2). As primary it completes the change and hands over.
-    fn may_stand(&self) -> bool {
+    pub(super) fn may_stand(&self) -> bool {
         if self.removed.is_some() {
             return false;
         }

@@ -220,6 +220,22 @@ impl<N: Id, M: Machine> Group<N, M> {
         matches!(self.office, Office::Superseded) && !self.parted && !self.hard.conflict
     }
 
+    /// Whether it waits for a primary and may not stand itself: a learner.
+    pub(super) fn is_left_alone(&self) -> bool {
+        let waits = self.office == Office::Follower && !self.primary_is_quiet();
+        waits && !self.may_stand() && self.removed.is_none() && self.configuration().number > 0
+    }
+
+    /// A learner asks for no votes, so nobody would tell it that it was taken out. It answers all whom it knows as it
+    /// answers a primary, and who does not know it tells.
+    pub(super) fn report_to_all(&mut self) {
+        let elect_min = self.config.elect_min;
+        self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_member()) {
+            peer.owed_append.get_or_insert(None);
+        }
+    }
+
     /// Repeats what is owed to the heir, and asks all who that is now: it may have changed, or have restarted.
     pub(super) fn repeat_handover(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;

@@ -278,6 +278,7 @@ impl<N: Id, M: Machine> Group<N, M> {
         let Message::AppendReply { matched, round, keeps_orphans, mismatch } = *message else {
             return Err(MessageError::Malformed);
         };
+        self.owe_notice_to_stranger(peer);
         if epoch > self.hard.epoch {
             if self.peers[peer].is_member() {
                 self.adopt(epoch);

@@ -7,11 +7,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Config, Event, OpId, Role, Stage};
+use inos_quorum::{Config, Event, Mode, NodeClass, OpId, Role, Stage};
 
 use crate::{
     frames::BODY,
-    net::{Delta, Network, config, one, op, seat, value},
+    net::{Delta, Network, config, life, one, op, seat, value},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -289,4 +289,38 @@ fn a_recovery_gives_up_nothing_for_what_has_been_dealt_with() {
         assert_eq!(values, [1, 2, 3].map(|serial| value(op(serial))), "{node}");
     }
     assert!(!net.events.iter().any(|(_, event)| matches!(event, Event::OrphansDropped { .. })));
+}
+
+/// It asks for no votes, so it has to find out otherwise.
+#[test]
+fn a_learner_that_was_taken_out_while_away_is_told_and_hands_over() {
+    for restarts in [false, true] {
+        let config = Config { mode: Mode::Fast, ..config(1000) };
+        let (mut net, primary) = Network::<true>::elected(5, &config);
+        net.join(life(5), &config);
+        let now = net.now;
+        net.member(primary).add_learner(now, life(5), NodeClass::Ephemeral).expect("all is calm");
+        net.pass(SECOND);
+        net.isolate(&[primary, 5]);
+        net.write(primary, op(1)).expect("taken");
+        assert!(matches!(net.receipts(primary, op(1))[..], [(Stage::Fast { .. }, _)]));
+        net.members[primary] = None;
+        net.isolate(&[5]);
+        let heir = net.succeed(primary);
+        net.pass(SECOND);
+        let now = net.now;
+        net.member(heir).remove(now, life(5)).expect("all is calm");
+        net.pass(SECOND);
+        if restarts {
+            net.restart(5, &config);
+        }
+        net.cut.clear();
+        net.pass(3 * SECOND);
+        assert!(net.events.iter().any(|(by, event)| *by == 5 && matches!(event, Event::Removed { .. })), "{restarts}");
+        assert_eq!(net.values(heir), [value(op(1))], "{restarts}");
+        assert_eq!(net.member(5).orphans(), 0);
+        // And then it is at peace.
+        net.pass(SECOND);
+        assert_eq!(net.member(5).poll_timeout(), None);
+    }
 }
