@@ -375,9 +375,16 @@ impl<N: Id, M: Machine> Group<N, M> {
         if !known {
             return Err(MessageError::NotMember { configuration: self.configuration().number });
         }
-        let (header, message) = self.envelope.read(frame)?;
+        let (header, to, message) = self.envelope.read(frame)?;
         let seat = Actor { node: from, incarnation: header.seat };
         let peer = self.peers.iter().position(|peer| peer.seat == seat);
+        if to != self.envelope.seat {
+            // Who stopped long ago may know none of the present seats.
+            if let Some(peer) = peer.filter(|_| header.generation.number < self.hard.generation.number) {
+                self.owe_notice(peer);
+            }
+            return Err(MessageError::Misrouted);
+        }
         if peer.is_none() && !self.introduced.contains(&from) {
             return Err(MessageError::NotMember { configuration: self.configuration().number });
         }

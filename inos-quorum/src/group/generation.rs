@@ -256,7 +256,7 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Whoever is of an older generation, or was taken out of the group, is told so by any member who knows: not before
     /// it has applied where the histories part.
-    fn owe_notice(&mut self, peer: usize) {
+    pub(super) fn owe_notice(&mut self, peer: usize) {
         let present = self.office != Office::Superseded && self.state.generation == self.hard.generation;
         self.peers[peer].owes_notice |= present && self.state.configuration.number > 0;
     }

@@ -199,7 +199,8 @@ impl<N: Id> Envelope<N> {
         message.write(out);
     }
 
-    pub(crate) fn read<'a>(&self, frame: &'a [u8]) -> Result<(Header, Message<'a, N>), MessageError> {
+    /// What a frame of this group says, and the seat it is meant for.
+    pub(crate) fn read<'a>(&self, frame: &'a [u8]) -> Result<(Header, Actor<N>, Message<'a, N>), MessageError> {
         if frame.len() > self.max_frame {
             return Err(MessageError::TooLong { len: frame.len(), max: self.max_frame });
         }
@@ -225,11 +226,8 @@ impl<N: Id> Envelope<N> {
             return Err(MessageError::OtherMode { found: mode });
         }
         let (header, to) = read_header(&mut reader).ok_or(MessageError::Malformed)?;
-        if to != self.seat {
-            return Err(MessageError::Misrouted);
-        }
         let message = Message::read(kind, reader).ok_or(MessageError::Malformed)?;
-        Ok((header, message))
+        Ok((header, to, message))
     }
 }
 

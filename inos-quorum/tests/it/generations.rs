@@ -311,6 +311,34 @@ fn who_has_stopped_and_was_restarted_hands_over() {
     assert!(net.sent.iter().all(|&(from, ..)| from != old), "it has nothing to say any more");
 }
 
+/// Each member of the later generation has taken a new seat since, and the old ones are all that it knows.
+#[test]
+fn who_has_stopped_and_knows_no_seat_of_the_later_generation_hands_over() {
+    let config = three();
+    let (mut net, old, forced) = stopped(&config);
+    let third = 3 - old - forced;
+    net.members[old] = None;
+    net.lose = |_| false;
+    net.members[third] = None;
+    let again = |node: usize| Actor { node: node as u64, incarnation: 50 };
+    for (primary, node) in [(forced, 3), (forced, third), (3, forced)] {
+        net.join(again(node), &config);
+        let now = net.now;
+        net.member(primary).add_learner(now, again(node), NodeClass::Voter).expect("all is calm");
+        net.pass(2 * SECOND);
+        assert!(net.member(primary).configuration().is_voter(again(node)));
+        if node == third {
+            let now = net.now;
+            net.member(forced).transfer_primary(now, again(3)).expect("a voter");
+            net.pass(SECOND);
+        }
+    }
+    net.restart(old, &config);
+    (0..4).for_each(|node| net.member(old).introduce(node));
+    net.pass(5 * SECOND);
+    assert_eq!((discarded_by(&net, 3), net.member(old).orphans()), (3, 0));
+}
+
 /// One that both generations took in belongs to the older one, whose primary was faster. Nobody has told it what to hand
 /// over, and as a member of the younger it gets no notices.
 #[test]
