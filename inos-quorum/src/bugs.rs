@@ -52,6 +52,8 @@ bugs! {
     FixedQuorumSizes = "fixed-quorum-sizes",
     /// Elections compare the epoch in which a member last followed, not that of its last entry.
     LastNormalEpoch = "last-normal-epoch",
+    /// A member of an older generation takes frames of a later one for its own.
+    GenerationIgnored = "generation-ignored",
     /// The lease runs from the answers, not from the question.
     LeaseFromReceipt = "lease-from-receipt",
     /// The lease never ends.
@@ -60,6 +62,8 @@ bugs! {
     LossWithoutReport = "loss-without-report",
     /// While the voters change, the new ones decide alone.
     NewVotersDecideAlone = "new-voters-decide-alone",
+    /// Whoever is stopped by a later generation forgets what that one lacks.
+    PartingWithoutOrphans = "parting-without-orphans",
     /// The quorum's number is taken from a list that nobody has sorted.
     QuorumOfUnsorted = "quorum-of-unsorted",
     /// A read is answered by whoever believes to be primary.

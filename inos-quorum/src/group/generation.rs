@@ -6,7 +6,10 @@ use super::{
     membership::{MAX_PARTINGS, Parting},
     wire::{Envelope, Header, Message},
 };
-use crate::{Actor, ChangeError, Configuration, Event, Generation, Id, LossReport, Machine, MessageError};
+use crate::{
+    Actor, ChangeError, Configuration, Event, Generation, Id, LossReport, Machine, MessageError,
+    bugs::{Bug, has},
+};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -67,6 +70,9 @@ impl<N: Id, M: Machine> Group<N, M> {
     ) -> Result<(), MessageError> {
         let (found, own) = (header.generation, self.hard.generation);
         let refused = Err(MessageError::Superseded { generation: found.number.max(own.number) });
+        if has(Bug::GenerationIgnored) && found.number > own.number && self.office != Office::Superseded {
+            return Ok(());
+        }
         if found == own {
             let handover =
                 matches!(message, Message::Notice { .. } | Message::OrphanAck { .. } | Message::PartReply { .. });
@@ -189,7 +195,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             None => base,
         };
         if parting < last.sequence {
-            self.keep_orphans(parting);
+            if !has(Bug::PartingWithoutOrphans) {
+                self.keep_orphans(parting);
+            }
             let keep = parting.max(self.commit);
             self.log.truncate(keep);
             self.disk.truncated(keep);
