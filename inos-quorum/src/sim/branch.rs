@@ -90,6 +90,12 @@ impl Branch {
         branch
     }
 
+    /// Whether it has committed anything of its own, and with that all that its survivor had: not if that one crashed before
+    /// force was durable.
+    pub(super) fn has_lived(&self) -> bool {
+        self.root.as_ref().is_none_or(|root| self.committed.len() > root.log.len())
+    }
+
     fn push(&mut self, applied: Applied) {
         self.by_value.insert(applied.value, self.history.len());
         let tail = &mut self.tails[usize::from(applied.key)];

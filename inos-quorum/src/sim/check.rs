@@ -443,9 +443,10 @@ impl Checker {
         let mut all = present.chain(&self.past);
         all.find(|watched| watched.seat == seat).is_some_and(|watched| {
             let once = watched.once_held.get(&lsn.epoch).is_some_and(|&once| once >= lsn.sequence);
-            let now = watched.held.sequence >= lsn.sequence
-                && watched.mirror.get(index(lsn.sequence) - 1) == Some(&lsn.epoch);
-            now || watched.has_stopped && once
+            let in_log = watched.mirror.get(index(lsn.sequence) - 1) == Some(&lsn.epoch);
+            // Storage has what a survivor went on with, be the new generation durable or not.
+            let has_gone_on = watched.branch != stepped.branch && once;
+            in_log && (watched.held.sequence >= lsn.sequence || has_gone_on) || watched.has_stopped && once
         })
     }
 

@@ -577,7 +577,8 @@ impl Oracle {
 
     /// In each branch the operations on each key, explained one after the other.
     pub(super) fn linearizable(&mut self, checker: &Checker) -> Result<(), Violation> {
-        for (branch, key) in checker.branches().ids().flat_map(|branch| (0..KEYS).map(move |key| (branch, key))) {
+        let lived = checker.branches().ids().filter(|&branch| checker.branches().get(branch).has_lived());
+        for (branch, key) in lived.flat_map(|branch| (0..KEYS).map(move |key| (branch, key))) {
             match self.verdict(checker, branch, key) {
                 Verdict::Linearizable { .. } => {}
                 verdict => {
