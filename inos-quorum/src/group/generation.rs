@@ -106,6 +106,11 @@ impl<N: Id, M: Machine> Group<N, M> {
             self.adopt(header.epoch);
             return Ok(());
         }
+        for peer in &mut self.peers {
+            // What this member knows is not what the later generation knows.
+            peer.owes_notice = false;
+            peer.owed_acks.clear();
+        }
         self.supersede();
         self.events.push_back(Event::Superseded { generation: found.number });
         if matches!(message, Message::Notice { .. }) { Ok(()) } else { refused }

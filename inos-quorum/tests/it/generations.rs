@@ -432,3 +432,43 @@ fn who_has_nothing_yet_goes_over_to_a_later_generation() {
     net.pass(2 * SECOND);
     assert_eq!(net.member(3).last(), net.member(forced).last());
 }
+
+/// Two generations in turn, of which the later one knows nothing of the earlier: what a member of the earlier one was
+/// about to tell is not said in the name of the later one.
+#[test]
+fn who_has_stopped_does_not_tell_where_a_generation_began_that_it_does_not_know() {
+    let (mut net, first) = Net::elected(3, &three());
+    let [lagging, old] = [(first + 1) % 3, (first + 2) % 3];
+    net.isolate(&[lagging]);
+    for serial in 1..=5 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    net.isolate(&[first]);
+    let now = net.now;
+    net.member(first).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for nonce in [1, 2] {
+        let now = net.now;
+        net.member(lagging).force_new_group(now, nonce).expect("a voter");
+        net.settle();
+    }
+    net.pass(5 * SECOND);
+    let frame = |net: &Net, from: usize, kind: u8| {
+        let is_it = |(by, to, frame): &&(usize, usize, Vec<u8>)| (*by, *to, frame[3]) == (from, first, kind);
+        net.sent.iter().rfind(is_it).expect("sent").2.clone()
+    };
+    // A question of the oldest generation and a notice of the youngest are there at once.
+    let (question, notice) = (frame(&net, old, 1), frame(&net, lagging, 11));
+    let now = net.now;
+    net.member(first).handle_message(now, old as u64, &question).expect_err("of an older generation");
+    net.member(first).handle_message(now, lagging as u64, &notice).expect("of a later generation");
+    net.cut.remove(&(first, old));
+    net.settle();
+    net.members[first] = None;
+    net.events.clear();
+    net.cut.clear();
+    net.pass(30 * SECOND);
+    assert_eq!(net.member(old).role(), Role::Superseded);
+    assert_eq!((discarded_by(&net, lagging), net.member(old).orphans()), (5, 0));
+}
