@@ -88,6 +88,9 @@ impl<N: Id, M: Machine> Group<N, M> {
                 self.supersede();
                 self.events.push_back(Event::GenerationConflict { generation: own.number });
             }
+            // Whoever goes on has not heard of this one yet. Who has stopped says nothing but this, so it ends here.
+            let is_question = matches!(message, Message::Orphans { .. });
+            self.peers[peer].owes_question |= self.hard.conflict && !is_question;
             return refused;
         }
         if found.number < own.number {
@@ -260,9 +263,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
-    /// A frame of the older generation: whoever is of the later one answers it with a notice.
+    /// A frame of the older generation: whoever is of the later one answers it with a notice. Or one of this generation, for
+    /// whoever is of another one of the same number.
     pub(super) fn write_question(&mut self, index: usize, out: &mut Vec<u8>) {
-        let envelope = Envelope { generation: self.log_generation(), ..self.envelope.clone() };
+        let generation = if self.hard.conflict { self.hard.generation } else { self.log_generation() };
+        let envelope = Envelope { generation, ..self.envelope.clone() };
         let message = Message::Orphans { count: 0, orphans: &[] };
         envelope.write(self.peers[index].seat, self.hard.epoch, self.configuration().number, &message, out);
     }

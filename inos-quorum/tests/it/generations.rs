@@ -472,3 +472,27 @@ fn who_has_stopped_does_not_tell_where_a_generation_began_that_it_does_not_know(
     assert_eq!(net.member(old).role(), Role::Superseded);
     assert_eq!((discarded_by(&net, lagging), net.member(old).orphans()), (5, 0));
 }
+
+/// The one that stops first is heard by the other, whatever is lost.
+#[test]
+fn two_generations_of_one_number_stop_each_other_whatever_is_lost() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    let others: Vec<usize> = (0..3).filter(|&node| node != primary).collect();
+    net.members[primary] = None;
+    net.isolate(&[others[0]]);
+    for (&node, nonce) in others.iter().zip([1, 2]) {
+        let now = net.now;
+        net.member(node).force_new_group(now, nonce).expect("a voter");
+    }
+    net.settle();
+    // Nothing arrives from the first one at first.
+    net.cut.remove(&(others[1], others[0]));
+    net.pass(SECOND);
+    assert_eq!(net.member(others[0]).role(), Role::Superseded);
+    net.cut.clear();
+    net.sent.clear();
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(others[1]).role(), Role::Superseded);
+    assert!(net.sent.len() < 10, "{} frames", net.sent.len());
+}
