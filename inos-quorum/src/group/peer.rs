@@ -74,7 +74,7 @@ pub(crate) struct Peer<N> {
     /// The greatest `fast` it told in the present canvass.
     pub(crate) fast: Lsn,
 
-    /// When it last answered this primary, or became a member.
+    /// When it last answered this primary with something new, or became a member.
     pub(crate) heard_at: Duration,
     /// The next entry to send.
     pub(crate) next: u64,
@@ -174,7 +174,6 @@ impl<N> Peer<N> {
     }
 
     pub(crate) fn round_echoed(&mut self, round: u64, now: Duration) {
-        self.heard_at = now;
         self.round = self.round.max(round);
         if let Some((timed, sent_at)) = self.timed
             && round >= timed

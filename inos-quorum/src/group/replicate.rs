@@ -296,6 +296,10 @@ impl<N: Id, M: Machine> Group<N, M> {
         if round >= slot.round {
             slot.keeps_orphans = keeps_orphans;
         }
+        // A learner that hears nobody says now and then what it has said before. That is no sign of its following.
+        if round > slot.round || matched > slot.matched || mismatch.is_some() {
+            slot.heard_at = now;
+        }
         slot.round_echoed(round, now);
         let news = slot.holds(matched);
         let parcel = matches!(slot.flow, Flow::Parcel(_));

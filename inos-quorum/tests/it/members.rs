@@ -511,3 +511,23 @@ fn a_primary_knows_how_far_each_member_is() {
     assert_eq!(net.member(primary).progress(seat(primary)), None, "of itself `last` tells");
     assert_eq!(net.member((primary + 1) % 3).progress(seat(primary)), None, "no primary");
 }
+
+/// It reports now and then whom it hears nothing of, and is heard: that makes it no voter.
+#[test]
+fn a_learner_that_hears_nothing_does_not_take_a_voters_place() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(life(3), &config);
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    net.cut.extend((0..3).map(|node| (node, 3)));
+    net.pass(2 * SECOND);
+    net.members[(primary + 1) % 3] = None;
+    net.pass(20 * SECOND);
+    assert!(!net.member(primary).configuration().is_voter(life(3)), "{:?}", net.member(primary).configuration());
+    // It comes to no harm.
+    net.cut.clear();
+    net.pass(3 * SECOND);
+    assert!(net.member(primary).configuration().is_voter(life(3)));
+}
