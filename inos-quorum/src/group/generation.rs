@@ -42,6 +42,8 @@ impl<N: Id, M: Machine> Group<N, M> {
         let number = self.hard.generation.number.checked_add(1).ok_or(ChangeError::TooMany)?;
         let previous = self.log.last();
         self.resign_writes();
+        // Whoever took it out is of an older generation now.
+        self.removed = None;
         self.hard.generation = Generation { number, nonce };
         self.envelope.generation = self.hard.generation;
         // Entries of the two generations should not be taken for each other.

@@ -496,3 +496,34 @@ fn two_generations_of_one_number_stop_each_other_whatever_is_lost() {
     assert_eq!(net.member(others[1]).role(), Role::Superseded);
     assert!(net.sent.len() < 10, "{} frames", net.sent.len());
 }
+
+/// It was told that it is no member any more, and then is the only one.
+#[test]
+fn who_was_taken_out_and_goes_on_by_force_stands_again() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    let out = (primary + 1) % 3;
+    net.isolate(&[out]);
+    let now = net.now;
+    net.member(primary).remove(now, seat(out)).expect("all is calm");
+    net.pass(SECOND);
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert!(net.events.iter().any(|(by, event)| *by == out && matches!(event, Event::Removed { .. })));
+    (0..3).filter(|&node| node != out).for_each(|node| net.members[node] = None);
+    let now = net.now;
+    net.member(out).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.join(life(3), &config);
+    let now = net.now;
+    net.member(out).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(2 * SECOND);
+    assert!(net.member(out).configuration().is_voter(life(3)));
+    net.isolate(&[out]);
+    net.write(out, op(1)).expect("it cannot know yet");
+    net.pass(5 * SECOND);
+    net.cut.clear();
+    net.pass(30 * SECOND);
+    assert!(net.primary().is_some(), "{:?} {:?}", net.member(out).role(), net.member(3).role());
+    assert_eq!(net.values(3), net.values(out));
+}
