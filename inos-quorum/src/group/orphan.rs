@@ -148,13 +148,13 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(())
     }
 
-    /// A member sees in its own log what became of an orphan; nobody else does, and no member that a later generation has
-    /// stopped.
+    /// A member sees in its own log what became of an orphan, sooner or later; nobody else does, and no member that a later
+    /// generation has stopped.
     fn acknowledge_orphan(&mut self, peer: usize, payload: &[u8]) {
         let Some(Body::Orphan { dot, .. }) = Body::<N>::read(ORPHAN, payload) else { return };
         let slot = &mut self.peers[peer];
         let news = !slot.owed_acks.contains(&dot) && slot.owed_acks.len() < MAX_ACKS;
-        if news && (!slot.is_member() || slot.is_former) && self.state.dots.contains(dot) {
+        if news && self.state.dots.contains(dot) {
             slot.owed_acks.push(dot);
         }
     }

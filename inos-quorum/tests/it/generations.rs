@@ -11,7 +11,7 @@ use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
 
 use crate::{
     frames::BODY,
-    net::{Net, config, life, op, seat, three, volatile},
+    net::{Delta, Net, config, life, op, seat, three, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -526,4 +526,29 @@ fn who_was_taken_out_and_goes_on_by_force_stands_again() {
     net.pass(30 * SECOND);
     assert!(net.primary().is_some(), "{:?} {:?}", net.member(out).role(), net.member(3).role());
     assert_eq!(net.values(3), net.values(out));
+}
+
+/// As above, with a write that no frame holds.
+#[test]
+fn who_was_taken_in_by_two_generations_hands_over_what_is_long() {
+    let config = Config { max_frame: 1024, ..three() };
+    let (mut net, old) = Net::elected(3, &config);
+    let [forced, other] = [(old + 1) % 3, (old + 2) % 3];
+    net.join(life(3), &config);
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for primary in [forced, old] {
+        let now = net.now;
+        net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+        net.pass(SECOND / 2);
+    }
+    net.write_delta(old, op(1), Delta { value: value(op(1)), ballast: 3000 }).expect("taken");
+    net.pass(SECOND / 2);
+    (net.members[old], net.members[other]) = (None, None);
+    net.cut.clear();
+    net.pass(10 * SECOND);
+    assert_eq!(net.member(3).role(), Role::Superseded);
+    assert_eq!((discarded_by(&net, forced), net.member(3).orphans()), (1, 0));
 }
