@@ -190,10 +190,12 @@ impl<N: Id, M: Machine> Group<N, M> {
         let first = partings.iter().position(|parting| !lineage.contains(&parting.generation));
         let known =
             first.filter(|&first| first > 0 || partings.len() < MAX_PARTINGS).map(|first| partings[first].after);
+        // The last entry here that may be of the epoch in which the other history ended.
+        let place = known.map_or(self.log.base(), |after| self.log.agreeable(after.sequence, after.epoch));
         let parting = match known {
-            Some(after) if self.log.epoch_at(after.sequence) == Some(after.epoch) => after.sequence,
-            // Written by one primary, and both logs end in its epoch: this one is the beginning of the other.
-            Some(after) if after.epoch == last.epoch && after.sequence > last.sequence => last.sequence,
+            // Entries of one epoch were written by one primary: what stands here up to there is in both logs, and what
+            // follows here is of later epochs or ends there as well.
+            Some(after) if place.epoch == after.epoch && place.sequence <= after.sequence => place.sequence,
             Some(after) => {
                 // Of what is not in memory any more, that of later epochs is not in the other history either.
                 let shared = after.sequence.min(self.state.end_of_or_before(after.epoch));

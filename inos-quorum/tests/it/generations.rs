@@ -552,3 +552,30 @@ fn who_was_taken_in_by_two_generations_hands_over_what_is_long() {
     assert_eq!(net.member(3).role(), Role::Superseded);
     assert_eq!((discarded_by(&net, forced), net.member(3).orphans()), (1, 0));
 }
+
+/// The older generation went on for an epoch after the last one that both have.
+#[test]
+fn what_both_histories_have_is_not_handed_over() {
+    let config = config(1000);
+    let (mut net, first) = Net::elected(5, &config);
+    for serial in 1..=1500 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    let forced = (first + 1) % 5;
+    net.isolate(&[first, forced]);
+    net.write(first, op(1501)).expect("it cannot know yet");
+    let second = net.succeed(first);
+    net.pass(SECOND / 2);
+    net.isolate(&[forced]);
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.cut.clear();
+    net.events.clear();
+    net.sent.clear();
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(second).role(), Role::Superseded);
+    let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
+    assert!(told.is_empty(), "nothing was dropped: {told:?}");
+}
