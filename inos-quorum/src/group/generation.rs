@@ -4,6 +4,7 @@ use super::{
     Group, Office,
     entry::Body,
     membership::{MAX_PARTINGS, Parting},
+    peer::Peer,
     wire::{Envelope, Header, Message},
 };
 use crate::{
@@ -292,10 +293,20 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     pub(super) fn repeat_notices(&mut self) {
         for peer in 0..self.peers.len() {
+            if self.peers[peer].is_former && self.is_back(self.peers[peer].seat) {
+                self.peers[peer].is_former = false;
+            }
             if self.peers[peer].is_former {
                 self.owe_notice(peer);
             }
         }
+    }
+
+    /// Whether the node of a seat follows this primary, in this seat or in another: then nobody of an older generation is
+    /// left in it.
+    fn is_back(&self, seat: Actor<N>) -> bool {
+        let follows = |peer: &Peer<N>| peer.seat.node == seat.node && peer.is_member() && peer.round > 0;
+        self.peers.iter().any(follows)
     }
 
     /// After a recovery: a later generation was seen and has no entry here.

@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{NodeClass, PeerState, Role};
+use inos_quorum::{Actor, NodeClass, PeerState, Role};
 
 use crate::net::{Net, config, life, op, seat, three};
 
@@ -99,4 +99,64 @@ fn a_silent_group_replaces_when_it_is_told_to() {
     net.member(primary).replace(now, seat(gone), life(3)).expect("caught up");
     net.pass(SECOND);
     assert!(net.member(primary).configuration().voters.contains(&life(3)));
+}
+
+/// Taken in by the older generation, it had nothing yet, and goes over to the later one as if it had always been of it.
+#[test]
+fn a_group_made_by_force_rests_when_nobody_is_left_of_the_one_before() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(life(3), &config);
+    // Kind 7 is a part: no snapshot arrives.
+    net.lose = |frame| frame[3] == 7;
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND);
+    let now = net.now;
+    net.isolate(&[primary, 3]);
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
+    net.lose = |_| false;
+    net.pass(5 * SECOND);
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert_eq!(net.member(3).last(), net.member(primary).last());
+    assert!((0..3).all(|node| node == primary || net.member(node).role() == Role::Superseded));
+    net.all_are_alive();
+    net.pass(30 * SECOND);
+    net.sent.clear();
+    net.pass(60 * SECOND);
+    assert!(net.sent.is_empty(), "{} frames in an idle minute", net.sent.len());
+}
+
+/// The voters that were lost are forgotten once their nodes have come back as somebody else.
+#[test]
+fn a_group_made_by_force_rests_when_all_nodes_are_back() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    let lost: Vec<usize> = (0..3).filter(|&node| node != primary).collect();
+    lost.iter().for_each(|&node| net.members[node] = None);
+    let now = net.now;
+    net.member(primary).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    for &node in &lost {
+        let again = Actor { node: node as u64, incarnation: 1_000 };
+        net.join(again, &config);
+        let now = net.now;
+        net.member(primary).add_learner(now, again, NodeClass::Voter).expect("all is calm");
+        net.pass(2 * SECOND);
+        assert!(net.member(primary).configuration().is_voter(again));
+    }
+    let now = net.now;
+    for node in 0..3 {
+        for other in (0..3).filter(|&other| other != node) {
+            let incarnation = if other == primary { 1 } else { 1_000 };
+            net.member(node).peer_state(now, other as u64, PeerState::Alive { incarnation });
+        }
+    }
+    net.pass(30 * SECOND);
+    net.sent.clear();
+    net.pass(60 * SECOND);
+    assert!(net.sent.is_empty(), "{} frames in an idle minute", net.sent.len());
 }
