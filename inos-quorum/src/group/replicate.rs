@@ -297,7 +297,10 @@ impl<N: Id, M: Machine> Group<N, M> {
             slot.keeps_orphans = keeps_orphans;
         }
         // A learner that hears nobody says now and then what it has said before. That is no sign of its following.
-        if round > slot.round || matched > slot.matched || mismatch.is_some() {
+        let is_answer = round > slot.round || matched > slot.matched || mismatch.is_some();
+        // In a silent group it has lost its trust in the detector, unless it is a late answer.
+        let has_lost_touch = !is_answer && slot.is_member() && now >= slot.heard_at + self.config.heartbeat;
+        if is_answer {
             slot.heard_at = now;
         }
         slot.round_echoed(round, now);
@@ -327,6 +330,9 @@ impl<N: Id, M: Machine> Group<N, M> {
                     }
                 }
             }
+        }
+        if has_lost_touch && self.is_silent() {
+            self.wake();
         }
         self.confirm();
         if news {

@@ -160,3 +160,24 @@ fn a_group_made_by_force_rests_when_all_nodes_are_back() {
     net.pass(60 * SECOND);
     assert!(net.sent.is_empty(), "{} frames in an idle minute", net.sent.len());
 }
+
+/// Its detector was wrong for a moment; those of the others were not.
+#[test]
+fn a_learner_that_has_lost_its_trust_regains_it() {
+    let config = three();
+    let (mut net, primary) = Net::elected(3, &config);
+    net.join(life(3), &config);
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Ephemeral).expect("all is calm");
+    net.settle();
+    net.all_are_alive();
+    net.pass(30 * SECOND);
+    assert_eq!(net.member(primary).poll_timeout(), None, "silent");
+    let now = net.now;
+    net.member(3).peer_state(now, primary as u64, PeerState::Suspected);
+    net.member(3).peer_state(now, primary as u64, PeerState::Alive { incarnation: 1 });
+    net.pass(30 * SECOND);
+    net.sent.clear();
+    net.pass(60 * SECOND);
+    assert!(net.sent.is_empty(), "{} frames in an idle minute", net.sent.len());
+}
