@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use super::{
     MAX_SEQUENCE,
@@ -44,6 +47,13 @@ pub(crate) struct State<N, M: Machine> {
     former: VecDeque<Actor<N>>,
     /// Where later generations began, the last 16.
     partings: VecDeque<Parting>,
+}
+
+/// The actors that are known although they have no write in the history.
+struct Strangers<N> {
+    count: usize,
+    /// Those of them that the history has nothing to do with.
+    far: BTreeSet<Actor<N>>,
 }
 
 /// What an entry came to.
@@ -242,24 +252,42 @@ impl<N: Id, M: Machine> State<N, M> {
             return Some(());
         }
         let clock = VectorClock::<N>::from_bytes(change.extra).ok()?;
+        // Clocks may be long.
+        let mut strangers = None;
         for dot in clock.dots() {
-            let is_known = self.known.counter(dot.actor) > 0 || self.dots.clock().counter(dot.actor) > 0;
-            if !self.is_retired(dot.actor) && (is_known || self.makes_room_for(dot.actor)) {
-                self.known.observe(dot);
+            if self.is_retired(dot.actor) {
+                continue;
             }
+            let is_known = self.known.counter(dot.actor) > 0 || self.dots.clock().counter(dot.actor) > 0;
+            if !is_known {
+                let strangers = strangers.get_or_insert_with(|| self.strangers());
+                if !self.makes_room_for(dot.actor, strangers) {
+                    continue;
+                }
+            }
+            self.known.observe(dot);
         }
         Some(())
     }
 
+    fn strangers(&self) -> Strangers<N> {
+        let seen = self.dots.clock();
+        let all = || self.known.dots().map(|dot| dot.actor).filter(|&actor| seen.counter(actor) == 0);
+        Strangers { count: all().count(), far: all().filter(|&actor| !self.has_to_do_with(actor)).collect() }
+    }
+
     /// Of actors without a write in this history 1,024 are heard of: any, since who wrote what may still come as an orphan
     /// may be known to another generation alone. Those that this history has to do with come first.
-    fn makes_room_for(&mut self, actor: Actor<N>) -> bool {
-        let seen = self.dots.clock();
-        let strangers = || self.known.dots().map(|dot| dot.actor).filter(|&other| seen.counter(other) == 0);
-        if strangers().count() < MEMORY {
+    fn makes_room_for(&mut self, actor: Actor<N>, strangers: &mut Strangers<N>) -> bool {
+        let is_near = self.has_to_do_with(actor);
+        if strangers.count < MEMORY {
+            strangers.count += 1;
+            if !is_near {
+                strangers.far.insert(actor);
+            }
             return true;
         }
-        let least = strangers().find(|&other| !self.has_to_do_with(other)).filter(|_| self.has_to_do_with(actor));
+        let least = if is_near { strangers.far.pop_first() } else { None };
         if let Some(least) = least {
             self.known.remove(least);
         }
