@@ -153,7 +153,9 @@ impl<N: Id, M: Machine> Group<N, M> {
             return true;
         }
         let from = self.lead.in_flight.partition_point(|(op, _)| *op <= id);
-        let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client).count();
+        let unapplied = self.lead.in_flight[from..].iter().take_while(|(op, _)| op.client == id.client);
+        // What is repeated behind an orphan of it that was applied counts once.
+        let unapplied = unapplied.filter(|(op, _)| self.state.sessions.done(*op).is_none()).count();
         let orphans = || self.lead.orphans_in_flight.iter().filter(|(_, op)| op.client == id.client);
         // What is repeated while its orphan is under way counts once.
         let is_new = |op: &OpId| {

@@ -277,3 +277,36 @@ fn what_is_under_way_twice_counts_once() {
         net.write(second, op(serial)).expect("less than 64 are known");
     }
 }
+
+/// As above, but the orphans are committed while what repeats them is still under way.
+#[test]
+fn what_is_known_and_under_way_counts_once() {
+    let (mut net, first) = Net::elected(5, &config(1000));
+    net.isolate(&[first]);
+    for serial in 2..=41 {
+        net.write(first, op(serial)).expect("taken");
+    }
+    let second = net.succeed(first);
+    net.pass(SECOND);
+    net.isolate(&[second]);
+    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
+    net.pass(SECOND / 2);
+    let member = net.member(second);
+    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are in the log, not committed");
+    let third = (0..5).find(|&node| node != first && node != second).expect("three more");
+    let bears_orphans = |(from, to, frame): &&(usize, usize, Vec<u8>)| {
+        (*from, *to, frame[3]) == (second, third, 5) && frame.len() > 2_000
+    };
+    let late = net.sent.iter().rfind(bears_orphans).expect("they were sent to all").2.clone();
+    net.isolate(&[second]);
+    for serial in 2..=41 {
+        net.write(second, op(serial)).expect("less than 64 are known");
+    }
+    net.cut.remove(&(third, second));
+    let now = net.now;
+    net.member(third).handle_message(now, second as u64, &late).expect("an honest frame");
+    net.settle();
+    let member = net.member(second);
+    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are committed");
+    net.write(second, op(1)).expect("40 greater ones are known");
+}
