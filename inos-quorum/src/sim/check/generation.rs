@@ -110,7 +110,9 @@ impl Checker {
         let places = watched.mirror.iter().enumerate();
         let places = places.map(|(at, &epoch)| Lsn { epoch, sequence: at as u64 + 1 });
         let lacked = places.filter(|&lsn| self.branches.is_taken_over(from, to, lsn) == Some(false));
-        let writes: Vec<OpId> = lacked.filter_map(|lsn| self.known(from, lsn)?.write).collect();
+        let writes = lacked.filter_map(|lsn| self.known(from, lsn)?.write);
+        // What fell out of its log before is kept until somebody has dealt with it.
+        let writes: Vec<OpId> = writes.chain(self.dropped_by(watched.seat)).collect();
         self.returned.retain(|returned| returned.seat != watched.seat || returned.is_done);
         self.returned.push(Returned { seat: watched.seat, to, writes, dropped: 0, is_done: false });
     }
