@@ -472,7 +472,7 @@ pub enum MessageError {
     },
     /// The frame is of an older generation, or this member is. Of its content nothing was heard. That there is a later
     /// generation, or another one of the same number, is taken note of, and stored: this member then is
-    /// [`Role::Superseded`]. A primary tells a sender of an older one what it is.
+    /// [`Role::Superseded`]. A member of the later one tells a sender of an older one what it is.
     #[error("superseded by generation {generation}")]
     Superseded {
         /// The later one.
