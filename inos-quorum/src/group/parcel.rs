@@ -62,9 +62,12 @@ impl<N> Incoming<N> {
         let have = len(self.bytes.len());
         if offset > have {
             let cost = |part: &[u8]| len(part.len()) + PART_COST;
-            if self.waiting + cost(bytes) <= room {
-                let before = self.early.insert(offset, bytes.to_vec());
-                self.waiting += cost(bytes) - before.map_or(0, |part| cost(&part));
+            // It may come again with another length.
+            let others = self.waiting - self.early.get(&offset).map_or(0, |part| cost(part));
+            let waiting = others + cost(bytes);
+            if waiting <= room {
+                self.early.insert(offset, bytes.to_vec());
+                self.waiting = waiting;
             }
             return;
         }

@@ -419,3 +419,36 @@ fn a_refused_part_changes_nothing() {
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(member.epoch(), 0);
 }
+
+/// What waits for parts ahead of it is counted as it comes and goes, also when it comes again and is shorter.
+#[test]
+fn parts_that_come_again_with_another_length_cost_what_they_hold() {
+    let config = Config { max_inflight_bytes: 2000, ..volatile() };
+    let mut member: Member = found(&config, 1, 3);
+    member.handle_timeout(Duration::from_secs(1));
+    let total = 6000_u64;
+    let mut send = |offset: u64, len: usize| {
+        let mut bytes = vec![1_u8];
+        [5_u64, 1, total, offset].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.resize(bytes.len() + len, 0xee);
+        let frame = forge(&config, [0, 1, 3], 7, &[5], &bytes);
+        let taken = member.handle_message(Duration::from_secs(1), 0, &frame);
+        let reply = core::iter::from_fn(|| {
+            let mut frame = Vec::new();
+            member.poll_transmit(&mut frame).map(|_| frame)
+        });
+        // What it has up to the first gap.
+        let have = reply.filter(|frame| frame[3] == 8).last().map(|frame| {
+            let end = frame.len() - 8;
+            u64::from_le_bytes(*frame[..end].last_chunk().expect("long"))
+        });
+        (taken, have)
+    };
+    for len in [1500, 10, 1400, 1] {
+        assert_eq!(send(3000, len), (Ok(()), Some(0)));
+    }
+    // The one byte leaves room for this one.
+    assert_eq!(send(1000, 1500), (Ok(()), Some(0)));
+    assert_eq!(send(0, 1000), (Ok(()), Some(2500)), "that one was kept");
+    assert_eq!(send(2500, 500), (Ok(()), Some(3001)), "and the byte");
+}
