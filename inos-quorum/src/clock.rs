@@ -22,8 +22,8 @@ pub use self::encoding::ClockError;
 pub struct Actor<N> {
     /// The node.
     pub node: N,
-    /// Unique for each start of the node, supplied by the integrator: the time, a random number, a counter on disk. Need not
-    /// grow.
+    /// Unique for each start of the node, supplied by the integrator: the time, a random number, a counter on disk. Need
+    /// not grow.
     pub incarnation: u64,
 }
 

@@ -97,8 +97,8 @@ pub struct Config {
     /// cut it up: over datagrams set this to what one carries, less whatever the transport puts in front of a frame.
     pub max_frame: usize,
     /// No snapshot, delta, or set of orphans is longer, in bytes; what exceeds `max_frame` travels in parts. A state
-    /// whose snapshot is longer cannot bring back a straggler: [`StateTooLong`](crate::Event::StateTooLong). From `max_frame` to 1 GiB. The same on all members.
-    /// Default 64 MiB.
+    /// whose snapshot is longer cannot bring back a straggler: [`StateTooLong`](crate::Event::StateTooLong). From
+    /// `max_frame` to 1 GiB. The same on all members. Default 64 MiB.
     pub max_reassembly: usize,
     /// Bytes of entries or parts under way to one member without its acknowledgement. Default 4 MiB.
     pub max_inflight_bytes: u64,

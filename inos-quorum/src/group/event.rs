@@ -402,8 +402,8 @@ pub enum ChangeError {
 /// The frame was refused; nothing changed but the time and [`Counters::refused`], with four exceptions: a frame of
 /// another generation is heeded as far as [`Superseded`](Self::Superseded) says; the parts of a parcel are forgotten when
 /// the last one shows that its content has to be refused; a misrouted frame of an older generation is answered with what
-/// there is to know of the later one; a sender that was introduced has its place among the contacts,
-/// whatever it sends in the form of a frame.
+/// there is to know of the later one; a sender that was introduced has its place among the contacts, whatever it sends in
+/// the form of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MessageError {
