@@ -339,14 +339,11 @@ fn who_has_stopped_and_knows_no_seat_of_the_later_generation_hands_over() {
     assert_eq!((discarded_by(&net, 3), net.member(old).orphans()), (3, 0));
 }
 
-/// One that both generations took in belongs to the older one, whose primary was faster. Nobody has told it what to hand
-/// over, and as a member of the younger it gets no notices.
-#[test]
-fn who_was_taken_in_by_two_generations_hands_over() {
-    let config = three();
-    let (mut net, old) = Net::elected(3, &config);
+/// Both generations have taken in node 3. It follows the older one, and is all that is left of it.
+fn taken_in_by_two(config: &Config, delta: Delta) -> (Net, usize) {
+    let (mut net, old) = Net::elected(3, config);
     let [forced, other] = [(old + 1) % 3, (old + 2) % 3];
-    net.join(life(3), &config);
+    net.join(life(3), config);
     net.isolate(&[forced]);
     let now = net.now;
     net.member(forced).force_new_group(now, 77).expect("a voter");
@@ -356,9 +353,18 @@ fn who_was_taken_in_by_two_generations_hands_over() {
         net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
         net.pass(SECOND / 2);
     }
-    net.write(old, op(1)).expect("taken");
+    net.write_delta(old, op(1), delta).expect("taken");
     net.pass(SECOND / 2);
     (net.members[old], net.members[other]) = (None, None);
+    (net, forced)
+}
+
+/// One that both generations took in belongs to the older one, whose primary was faster. Nobody has told it what to hand
+/// over, and as a member of the younger it gets no notices.
+#[test]
+fn who_was_taken_in_by_two_generations_hands_over() {
+    let config = three();
+    let (mut net, forced) = taken_in_by_two(&config, Delta::small(value(op(1))));
     // The first frame that it hears is no notice.
     net.cut.clear();
     net.lose = |frame| frame[3] == 11;
@@ -532,21 +538,7 @@ fn who_was_taken_out_and_goes_on_by_force_stands_again() {
 #[test]
 fn who_was_taken_in_by_two_generations_hands_over_what_is_long() {
     let config = Config { max_frame: 1024, ..three() };
-    let (mut net, old) = Net::elected(3, &config);
-    let [forced, other] = [(old + 1) % 3, (old + 2) % 3];
-    net.join(life(3), &config);
-    net.isolate(&[forced]);
-    let now = net.now;
-    net.member(forced).force_new_group(now, 77).expect("a voter");
-    net.settle();
-    for primary in [forced, old] {
-        let now = net.now;
-        net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
-        net.pass(SECOND / 2);
-    }
-    net.write_delta(old, op(1), Delta { value: value(op(1)), ballast: 3000 }).expect("taken");
-    net.pass(SECOND / 2);
-    (net.members[old], net.members[other]) = (None, None);
+    let (mut net, forced) = taken_in_by_two(&config, Delta { value: value(op(1)), ballast: 3000 });
     net.cut.clear();
     net.pass(10 * SECOND);
     assert_eq!(net.member(3).role(), Role::Superseded);

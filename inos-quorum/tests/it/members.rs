@@ -351,10 +351,7 @@ fn a_forced_group_grows_again() {
     net.member(primary).force_new_group(now, 77).expect("a voter");
     net.settle();
     for node in [3, 4] {
-        net.join(life(node), &config);
-        let now = net.now;
-        net.member(primary).add_learner(now, life(node), NodeClass::Voter).expect("all is calm");
-        net.pass(SECOND);
+        net.recruit(primary, life(node), &config);
     }
     net.pass(30 * SECOND);
     assert_eq!(net.member(primary).configuration().voters.len(), 3);
@@ -366,10 +363,7 @@ fn a_node_is_never_two_voters() {
     let config = Config { target: 5, recruit_below: 3, ..config(1000) };
     let (mut net, primary) = Net::elected(3, &config);
     let node = (primary + 1) % 3;
-    net.join(life(node), &config);
-    let now = net.now;
-    net.member(primary).add_learner(now, life(node), NodeClass::Voter).expect("all is calm");
-    net.pass(SECOND);
+    net.recruit(primary, life(node), &config);
     let configuration = net.member(primary).configuration();
     assert!(configuration.voters.contains(&life(node)) && !configuration.is_voter(seat(node)), "{configuration:?}");
     assert_eq!(configuration.voters.len(), 3);
@@ -404,10 +398,7 @@ fn fewer_founders_than_must_write_write_all() {
 #[test]
 fn a_dead_learner_is_no_candidate() {
     let (mut net, primary) = Net::elected(3, &three());
-    net.join(life(3), &three());
-    let now = net.now;
-    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
-    net.pass(SECOND);
+    net.recruit(primary, life(3), &three());
     net.members[3] = None;
     net.pass(10 * SECOND);
     net.members[(primary + 1) % 3] = None;
@@ -517,10 +508,7 @@ fn a_primary_knows_how_far_each_member_is() {
 fn a_learner_that_hears_nothing_does_not_take_a_voters_place() {
     let config = three();
     let (mut net, primary) = Net::elected(3, &config);
-    net.join(life(3), &config);
-    let now = net.now;
-    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
-    net.pass(SECOND);
+    net.recruit(primary, life(3), &config);
     net.cut.extend((0..3).map(|node| (node, 3)));
     net.pass(2 * SECOND);
     net.members[(primary + 1) % 3] = None;

@@ -4,8 +4,8 @@ use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use inos_quorum::{
-    Actor, Boot, Config, ConfigError, Event, Group, GroupId, Lsn, Machine, Mode, OpId, Orphan, PeerState, Policy, Read,
-    Role, Stage, Storage, Undecodable, WriteError,
+    Actor, Boot, Config, ConfigError, Event, Group, GroupId, Lsn, Machine, Mode, NodeClass, OpId, Orphan, PeerState,
+    Policy, Read, Role, Stage, Storage, Undecodable, WriteError,
 };
 
 /// Keeps every write it was given; answers with how many those are. One that merges takes in the orphans whose values it
@@ -182,6 +182,31 @@ impl<const MERGES: bool> Network<MERGES> {
         }
         self.members[node] = Some(member);
         self.records[node].clear();
+    }
+
+    /// A node starts, joins, and has caught up, or is a voter already where one is missing.
+    pub(crate) fn recruit(&mut self, primary: usize, me: Actor<u64>, config: &Config) {
+        self.join(me, config);
+        let now = self.now;
+        self.member(primary).add_learner(now, me, NodeClass::Voter).expect("all is calm");
+        self.pass(Duration::from_secs(1));
+    }
+
+    /// Another primary in place of one that is cut off. Then the two reach each other and nobody else: what the first has
+    /// handed over is in the log of the second, and cannot be committed.
+    pub(crate) fn succeed_in_vain(&mut self, first: usize) -> usize {
+        let second = self.succeed(first);
+        self.pass(Duration::from_secs(1));
+        self.isolate(&[second]);
+        self.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
+        self.pass(Duration::from_millis(500));
+        second
+    }
+
+    /// How many entries a member does not know to be committed.
+    pub(crate) fn uncommitted(&mut self, node: usize) -> u64 {
+        let member = self.member(node);
+        member.last().sequence - member.committed().sequence
     }
 
     /// Each member is told by its detector that all others live.

@@ -198,27 +198,29 @@ fn an_orphan_of_an_unknown_client_is_dealt_with_when_all_places_are_taken() {
     assert!(discarded, "ten minutes later it is still handed over, {frames} times by now");
 }
 
-#[test]
-fn a_retired_life_is_no_member_again() {
-    let config = three();
-    let (mut net, primary) = Net::elected(3, &config);
-    net.join(life(3), &config);
-    let add = |net: &mut Net, by: usize| {
-        let now = net.now;
-        let outcome = net.member(by).add_learner(now, life(3), NodeClass::Voter);
-        net.pass(SECOND);
-        outcome
-    };
-    add(&mut net, primary).expect("all is calm");
-    let gone = (primary + 1) % 3;
+/// A primary that has joined, in place of a founder, and has written.
+fn led_by_newcomer(config: &Config) -> Net {
+    let (mut net, primary) = Net::elected(3, config);
+    net.recruit(primary, life(3), config);
     let now = net.now;
-    net.member(primary).replace(now, seat(gone), life(3)).expect("caught up");
+    net.member(primary).replace(now, seat((primary + 1) % 3), life(3)).expect("caught up");
     net.pass(SECOND);
     let now = net.now;
     net.member(primary).transfer_primary(now, life(3)).expect("a voter");
     net.settle();
     net.write(3, op(1)).expect("taken");
     net.pass(SECOND);
+    net
+}
+
+fn add(net: &mut Net, primary: usize) -> Result<Lsn, ChangeError> {
+    let now = net.now;
+    net.member(primary).add_learner(now, life(3), NodeClass::Voter)
+}
+
+#[test]
+fn a_retired_life_is_no_member_again() {
+    let mut net = led_by_newcomer(&three());
     let now = net.now;
     net.member(3).leave(now).expect("all is calm");
     net.pass(2 * SECOND);
@@ -226,8 +228,7 @@ fn a_retired_life_is_no_member_again() {
     assert_ne!(heir, 3);
     let now = net.now;
     net.member(heir).retire(now, life(3)).expect("no member any more");
-    let at_once = net.member(heir).add_learner(now, life(3), NodeClass::Voter);
-    assert_eq!(at_once, Err(ChangeError::Busy), "it is being retired");
+    assert_eq!(add(&mut net, heir), Err(ChangeError::Busy), "it is being retired");
     net.settle();
     assert_eq!(add(&mut net, heir), Err(ChangeError::Retired), "its dots mean nothing any more");
 }
@@ -240,13 +241,8 @@ fn an_orphan_that_is_under_way_is_not_applied_again_behind_the_expiry_of_its_cli
     net.pass(SECOND);
     net.isolate(&[first]);
     net.write(first, op(2)).expect("taken");
-    let second = net.succeed(first);
-    net.pass(SECOND);
-    net.isolate(&[second]);
-    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
-    net.pass(SECOND / 2);
-    let member = net.member(second);
-    assert_eq!(member.last().sequence, member.committed().sequence + 1, "the orphan is in the log, not committed");
+    let second = net.succeed_in_vain(first);
+    assert_eq!(net.uncommitted(second), 1, "the orphan is in the log, not committed");
     let now = net.now;
     net.member(second).expire_client(now, 1).expect("known");
     let late = net.write(second, op(2));
@@ -261,19 +257,7 @@ fn an_orphan_that_is_under_way_is_not_applied_again_behind_the_expiry_of_its_cli
 #[test]
 fn who_lives_on_after_a_life_that_was_retired_may_be_added_again() {
     let config = three();
-    let (mut net, primary) = Net::elected(3, &config);
-    net.join(life(3), &config);
-    let now = net.now;
-    net.member(primary).add_learner(now, life(3), NodeClass::Voter).expect("all is calm");
-    net.pass(SECOND);
-    let now = net.now;
-    net.member(primary).replace(now, seat((primary + 1) % 3), life(3)).expect("caught up");
-    net.pass(SECOND);
-    let now = net.now;
-    net.member(primary).transfer_primary(now, life(3)).expect("a voter");
-    net.settle();
-    net.write(3, op(1)).expect("taken");
-    net.pass(SECOND);
+    let mut net = led_by_newcomer(&config);
     net.members[3] = None;
     let heir = net.succeed(3);
     net.restart(3, &config);
@@ -284,6 +268,5 @@ fn who_lives_on_after_a_life_that_was_retired_may_be_added_again() {
     let now = net.now;
     net.member(heir).remove(now, life(3)).expect("the others are sound");
     net.pass(SECOND);
-    let now = net.now;
-    net.member(heir).add_learner(now, life(3), NodeClass::Voter).expect("its present life is another one");
+    add(&mut net, heir).expect("its present life is another one");
 }

@@ -266,13 +266,8 @@ fn what_is_under_way_twice_counts_once() {
     for serial in 1..=40 {
         net.write(first, op(serial)).expect("taken");
     }
-    let second = net.succeed(first);
-    net.pass(Duration::from_secs(1));
-    net.isolate(&[second]);
-    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
-    net.pass(Duration::from_millis(500));
-    let member = net.member(second);
-    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are in the log, not committed");
+    let second = net.succeed_in_vain(first);
+    assert_eq!(net.uncommitted(second), 40, "the orphans are in the log, not committed");
     for serial in (1..=40).rev() {
         net.write(second, op(serial)).expect("less than 64 are known");
     }
@@ -286,13 +281,8 @@ fn what_is_known_and_under_way_counts_once() {
     for serial in 2..=41 {
         net.write(first, op(serial)).expect("taken");
     }
-    let second = net.succeed(first);
-    net.pass(SECOND);
-    net.isolate(&[second]);
-    net.cut.retain(|&cut| cut != (first, second) && cut != (second, first));
-    net.pass(SECOND / 2);
-    let member = net.member(second);
-    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are in the log, not committed");
+    let second = net.succeed_in_vain(first);
+    assert_eq!(net.uncommitted(second), 40, "the orphans are in the log, not committed");
     let third = (0..5).find(|&node| node != first && node != second).expect("three more");
     let bears_orphans = |(from, to, frame): &&(usize, usize, Vec<u8>)| {
         (*from, *to, frame[3]) == (second, third, 5) && frame.len() > 2_000
@@ -306,7 +296,6 @@ fn what_is_known_and_under_way_counts_once() {
     let now = net.now;
     net.member(third).handle_message(now, second as u64, &late).expect("an honest frame");
     net.settle();
-    let member = net.member(second);
-    assert_eq!(member.last().sequence, member.committed().sequence + 40, "the orphans are committed");
+    assert_eq!(net.uncommitted(second), 40, "the orphans are committed");
     net.write(second, op(1)).expect("40 greater ones are known");
 }
