@@ -451,4 +451,7 @@ fn parts_that_come_again_with_another_length_cost_what_they_hold() {
     assert_eq!(send(1000, 1500), (Ok(()), Some(0)));
     assert_eq!(send(0, 1000), (Ok(()), Some(2500)), "that one was kept");
     assert_eq!(send(2500, 500), (Ok(()), Some(3001)), "and the byte");
+    // None waits any more.
+    assert_eq!(send(4500, 1000), (Ok(()), Some(3001)));
+    assert_eq!(send(3001, 1499), (Ok(()), Some(5500)), "that one was kept");
 }
