@@ -159,12 +159,23 @@ impl<N: Id, M: Machine> State<N, M> {
         self.boundaries.get(next).map_or(self.applied.sequence, |boundary| boundary.first - 1)
     }
 
-    /// Up to where what a primary of the epoch had read is part of this history: as far as its log is, or, when none of
-    /// its entries is here, as far as older ones go, since it had then read nothing but what is committed. 0 when the
-    /// epoch may be forgotten.
+    /// Up to where what a primary of the epoch had read is part of this history: as far as its log is. When none of its
+    /// entries is here, it had read nothing but what was committed before. Of that all is here, in older epochs, if the
+    /// next epoch here is of the same generation: an electorate of it has voted. It is not if force made that epoch: the
+    /// log of which a survivor made the history may lack it, and have something else there that was never committed; nor
+    /// if there is no later one: it is of another generation. 0 then, and when the epoch may be forgotten.
     fn parting(&self, epoch: u64) -> u64 {
-        let forgotten = self.boundaries.front().is_none_or(|oldest| oldest.epoch > epoch);
-        if forgotten { 0 } else { self.end_of_or_before(epoch) }
+        let next = self.boundaries.partition_point(|boundary| boundary.epoch <= epoch);
+        let Some(before) = next.checked_sub(1).map(|index| self.boundaries[index].epoch) else { return 0 };
+        let is_followed = self.boundaries.get(next).is_some_and(|next| !self.may_be_forced(next.first));
+        if before == epoch || is_followed { self.end_of_or_before(epoch) } else { 0 }
+    }
+
+    /// Whether a generation began with the entry, or may have begun there and be forgotten.
+    fn may_be_forced(&self, first: u64) -> bool {
+        let is_known = self.partings.iter().any(|parting| parting.after.sequence + 1 == first);
+        let is_full = self.partings.len() == MAX_PARTINGS;
+        is_known || is_full && self.partings.front().is_some_and(|oldest| first <= oldest.after.sequence)
     }
 
     /// The last applied entry that the actor wrote; 0 when it wrote none that is remembered.

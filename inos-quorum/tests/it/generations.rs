@@ -11,7 +11,7 @@ use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
 
 use crate::{
     frames::BODY,
-    net::{Delta, Net, config, life, op, seat, three, value, volatile},
+    net::{Delta, Net, Network, config, life, op, seat, three, value, volatile},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -570,4 +570,31 @@ fn what_both_histories_have_is_not_handed_over() {
     assert_eq!(net.member(second).role(), Role::Superseded);
     let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
     assert!(told.is_empty(), "nothing was dropped: {told:?}");
+}
+
+/// The log with which a survivor went on may have something else where the others went on without it.
+#[test]
+fn an_orphan_of_an_older_generation_had_not_read_what_a_forced_log_kept() {
+    let (mut net, first) = Network::<true>::elected(3, &config(1000));
+    net.isolate(&[first]);
+    for serial in 1..=5 {
+        net.write(first, OpId { client: 2, serial }).expect("it cannot know yet");
+    }
+    let second = net.succeed(first);
+    net.pass(SECOND / 5);
+    for serial in 1..=5 {
+        net.write(second, op(serial)).expect("taken");
+        net.pass(SECOND / 5);
+    }
+    let now = net.now;
+    net.member(first).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.cut.clear();
+    net.pass(10 * SECOND);
+    assert_eq!((net.member(second).role(), net.member(second).orphans()), (Role::Superseded, 0));
+    for serial in 1..=5 {
+        net.write(first, op(serial)).expect("a repeat");
+        let read = net.receipts(first, op(serial)).last().and_then(|&(_, read)| read).expect("merged");
+        assert!(read <= 1, "the two histories share one entry, and {serial} had read {read} of this one");
+    }
 }
