@@ -14,9 +14,13 @@ use crate::{
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// Elections that the rest of the older generation may hold before a place in its log could bear the name of one in
-/// the log of the younger.
-const EPOCHS_APART: u64 = 1 << 20;
+/// the log of the younger. A nonce adds up to as many, so that rivals, which know nothing of each other, number their
+/// epochs differently: those that hold k elections each share an epoch once in 2^23 / k cases. After more than 120
+/// generations in its absence a member is further behind than `MAX_EPOCH_JUMP`.
+const EPOCHS_APART: u64 = 1 << 24;
 
 impl<N: Id, M: Machine> Group<N, M> {
     /// Makes this member the only voter of a new generation of the group, with its own log as the history. For when a
@@ -47,8 +51,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         self.removed = None;
         self.hard.generation = Generation { number, nonce };
         self.envelope.generation = self.hard.generation;
-        // Entries of the two generations should not be taken for each other.
-        self.enter_epoch(self.hard.epoch.saturating_add(EPOCHS_APART), Some(own));
+        // Entries of two generations should not be taken for each other.
+        let apart = EPOCHS_APART + xxh3_64(&nonce.to_le_bytes()) % EPOCHS_APART;
+        self.enter_epoch(self.hard.epoch.saturating_add(apart), Some(own));
         // The generation, the epoch and the configuration become durable in one record or not at all.
         self.disk.checkpoint();
         self.take_office();

@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use inos_quorum::{Actor, Config, Event, NodeClass, OpId, Role};
+use inos_quorum::{Actor, Config, Event, NodeClass, OpId, ReceiptState, Role, Stage};
 
 use crate::{
     frames::BODY,
@@ -597,4 +597,50 @@ fn an_orphan_of_an_older_generation_had_not_read_what_a_forced_log_kept() {
         let read = net.receipts(first, op(serial)).last().and_then(|&(_, read)| read).expect("merged");
         assert!(read <= 1, "the two histories share one entry, and {serial} had read {read} of this one");
     }
+}
+
+/// Two go on by force in ignorance of each other, and one of them does so again, which settles it: `a` has written 1 to 5
+/// of client 2, `b` those of client 3.
+fn rivals() -> (Network<true>, usize, usize) {
+    let (mut net, primary) = Network::<true>::elected(3, &config(1000));
+    let [a, b] = [(primary + 1) % 3, (primary + 2) % 3];
+    net.members[primary] = None;
+    net.isolate(&[a]);
+    for (node, nonce, client) in [(a, 1, 2), (b, 2, 3)] {
+        let now = net.now;
+        net.member(node).force_new_group(now, nonce).expect("a voter");
+        net.settle();
+        for serial in 1..=5 {
+            net.write(node, OpId { client, serial }).expect("taken");
+        }
+    }
+    let now = net.now;
+    net.member(b).force_new_group(now, 3).expect("a voter");
+    net.settle();
+    (net, a, b)
+}
+
+#[test]
+fn a_write_of_a_rival_generation_is_not_held() {
+    let (mut net, a, b) = rivals();
+    let id = OpId { client: 2, serial: 1 };
+    let committed = net.events.iter().find_map(|(by, event)| match event {
+        Event::Receipt { id: of, stage: Stage::Committed, lsn, .. } if (*by, *of) == (a, id) => Some(*lsn),
+        _ => None,
+    });
+    let lsn = committed.expect("the only voter decides");
+    assert!(!net.values(b).contains(&value(id)));
+    assert_eq!(net.member(b).receipt_state(lsn), ReceiptState::Lost);
+}
+
+#[test]
+fn an_orphan_of_a_rival_generation_had_not_read_the_other() {
+    let (mut net, a, b) = rivals();
+    net.cut.clear();
+    net.pass(10 * SECOND);
+    assert_eq!((net.member(a).role(), net.member(a).orphans()), (Role::Superseded, 0));
+    let id = OpId { client: 2, serial: 5 };
+    net.write(b, id).expect("a repeat");
+    let read = net.receipts(b, id).last().and_then(|&(_, read)| read).expect("merged");
+    assert!(read <= 1, "the two histories share one entry, and it had read {read} of this one");
 }
