@@ -379,9 +379,11 @@ impl<N: Id, M: Machine> Group<N, M> {
         let seat = Actor { node: from, incarnation: header.seat };
         let peer = self.peers.iter().position(|peer| peer.seat == seat);
         if to != self.envelope.seat {
-            // Who stopped long ago may know none of the present seats.
-            if let Some(peer) = peer.filter(|_| header.generation.number < self.hard.generation.number) {
-                self.owe_notice(peer);
+            // Who stopped long ago, or was taken out, may know none of the present seats.
+            match peer {
+                Some(peer) if header.generation.number < self.hard.generation.number => self.owe_notice(peer),
+                Some(peer) if header.generation == self.hard.generation => self.owe_notice_to_stranger(peer),
+                _ => {}
             }
             return Err(MessageError::Misrouted);
         }

@@ -257,19 +257,27 @@ impl<N: Id, M: Machine> Group<N, M> {
     pub(super) fn report_to_all(&mut self) {
         let elect_min = self.config.elect_min;
         self.election_at = self.now + self.rng.between(elect_min, elect_min * 3 / 2);
+        self.answer_all();
+    }
+
+    /// Who does not count it as a member answers with a notice.
+    fn answer_all(&mut self) {
         for peer in self.peers.iter_mut().filter(|peer| peer.is_member()) {
             peer.owed_append.get_or_insert(None);
         }
     }
 
-    /// Repeats what is owed to the heir, and asks all who that is now: it may have changed, or have restarted.
+    /// Repeats what is owed to the heir, and asks all who that is now: it may have changed, or have restarted, or be gone.
     pub(super) fn repeat_handover(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;
-        let asks = self.office == Office::Superseded && !self.hard.conflict;
-        let is_parted = !self.is_unparted();
+        let has_stopped = self.office == Office::Superseded;
+        let (asks, is_parted) = (has_stopped && !self.hard.conflict, !self.is_unparted());
         for peer in &mut self.peers {
             peer.owes_question |= asks;
             peer.owes_orphans |= peer.is_heir && is_parted;
+        }
+        if !has_stopped {
+            self.answer_all();
         }
     }
 

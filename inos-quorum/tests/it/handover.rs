@@ -7,11 +7,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use core::time::Duration;
 
-use inos_quorum::{Config, Event, Mode, NodeClass, OpId, Role, Stage};
+use inos_quorum::{Actor, Config, Event, Mode, NodeClass, OpId, Role, Stage};
 
 use crate::{
     frames::BODY,
-    net::{Delta, Network, config, life, one, op, seat, value},
+    net::{Delta, Network, config, life, one, op, seat, three, value},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -323,4 +323,58 @@ fn a_learner_that_was_taken_out_while_away_is_told_and_hands_over() {
         net.pass(SECOND);
         assert_eq!(net.member(5).poll_timeout(), None);
     }
+}
+
+/// A member of four keeps a write and is taken out of the group while away: it has learned so, and cannot hand over. The
+/// network, that one, and the primary, to which it would.
+fn taken_out(config: &Config) -> (Network<true>, usize, usize) {
+    let (mut net, out, heir) = Network::<true>::deposed(4, config, &one());
+    net.pass(SECOND);
+    let now = net.now;
+    net.member(heir).remove(now, seat(out)).expect("all is calm");
+    net.pass(SECOND);
+    net.lose = is_handover;
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert!(net.events.iter().any(|(by, event)| *by == out && matches!(event, Event::Removed { .. })));
+    assert_eq!(net.member(out).orphans(), 1);
+    (net, out, heir)
+}
+
+#[test]
+fn who_was_taken_out_finds_another_heir() {
+    let (mut net, out, heir) = taken_out(&three());
+    net.members[heir] = None;
+    net.pass(5 * SECOND);
+    net.lose = |_| false;
+    net.pass(SECOND);
+    assert_eq!(net.member(out).orphans(), 0);
+    assert!((0..4).all(|node| [out, heir].contains(&node) || net.values(node) == [value(op(1))]));
+    net.sent.clear();
+    net.pass(5 * SECOND);
+    assert!(net.sent.iter().all(|&(from, ..)| from != out), "it has nothing to say any more");
+}
+
+/// The heir comes back without its memory, and leads again, in a seat that the former member has never heard of.
+#[test]
+fn who_was_taken_out_finds_its_heir_in_another_seat() {
+    let config = three();
+    let (mut net, out, heir) = taken_out(&config);
+    net.members[heir] = None;
+    net.pass(5 * SECOND);
+    let primary = net.primary().expect("elected");
+    let again = Actor { node: heir as u64, incarnation: 50 };
+    net.recruit(primary, again, &config);
+    net.pass(2 * SECOND);
+    let now = net.now;
+    net.member(primary).transfer_primary(now, again).expect("a voter");
+    net.pass(SECOND);
+    assert_eq!((net.primary(), net.member(heir).seat()), (Some(heir), again));
+    // Nobody else can tell it.
+    net.isolate(&[out]);
+    net.cut.retain(|&cut| cut != (out, heir) && cut != (heir, out));
+    net.member(out).introduce(heir as u64);
+    net.lose = |_| false;
+    net.pass(2 * SECOND);
+    assert_eq!((net.member(out).orphans(), net.values(heir)), (0, vec![value(op(1))]));
 }
