@@ -420,7 +420,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             Message::Part { .. } => self.on_part(peer, epoch, &message)?,
             Message::PartReply { what, id, have } => self.on_part_reply(peer, what, id, have),
             Message::Orphans { count, orphans } => self.on_orphans(peer, count, orphans)?,
-            Message::OrphanAck { dots } => self.orphans.settle(|dot| dots.contains(&dot)),
+            Message::OrphanAck { dots } => self.on_orphan_ack(&dots),
             Message::Notice { partings, configuration, primary } => {
                 self.on_notice(peer, &partings, configuration, primary);
             }

@@ -148,8 +148,16 @@ impl<N: Id, M: Machine> Group<N, M> {
         Ok(())
     }
 
-    /// A member sees in its own log what became of an orphan, sooner or later; nobody else does, and no member that a later
-    /// generation has stopped.
+    /// The primary's history has dealt with these. A member sees so in its own, sooner or later, and keeps them until then:
+    /// it may be all that is left. Nobody else does, and no member that a later generation has stopped.
+    pub(super) fn on_orphan_ack(&mut self, dots: &[Dot<N>]) {
+        let is_out = self.office == Office::Superseded || self.removed.is_some();
+        if is_out || self.configuration().class(self.envelope.seat).is_none() {
+            self.orphans.settle(|dot| dots.contains(&dot));
+        }
+    }
+
+    /// To whoever hands it over: what it makes of that depends on what it takes itself for.
     fn acknowledge_orphan(&mut self, peer: usize, payload: &[u8]) {
         let Some(Body::Orphan { dot, .. }) = Body::<N>::read(ORPHAN, payload) else { return };
         let slot = &mut self.peers[peer];

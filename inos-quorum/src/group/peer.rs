@@ -60,7 +60,7 @@ pub(crate) struct Peer<N> {
     pub(crate) orphan: Option<Parcel>,
     /// Where the last such one stood that it has received.
     pub(crate) long_orphan_after: Lsn,
-    /// Acknowledgements of orphans, to who is no member.
+    /// Acknowledgements of orphans that it handed over, and that the history has dealt with.
     pub(crate) owed_acks: Vec<Dot<N>>,
     pub(crate) owes_notice: bool,
     /// As one of an older generation that has stopped: who is primary of the later one, and where the histories part.

@@ -5,7 +5,10 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use inos_quorum::{Actor, Config, Event, Mode, NodeClass, OpId, Role, Stage};
 
@@ -17,6 +20,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Kinds of frames.
+const APPEND: u8 = 5;
 const APPEND_REPLY: u8 = 6;
 const PART: u8 = 7;
 const ORPHANS: u8 = 9;
@@ -377,4 +381,28 @@ fn who_was_taken_out_finds_its_heir_in_another_seat() {
     net.lose = |_| false;
     net.pass(2 * SECOND);
     assert_eq!((net.member(out).orphans(), net.values(heir)), (0, vec![value(op(1))]));
+}
+
+/// The only member to which no entries come.
+static HIDDEN_FROM: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// The history has dealt with it; the part that says so is not at the one that kept it, which is all that is left.
+#[test]
+fn what_a_member_is_told_does_not_make_it_forget() {
+    let (mut net, old, new) = with_kept(&config(1000), &one());
+    HIDDEN_FROM.store(old as u64, Ordering::Relaxed);
+    net.lose = |frame| {
+        // The receiver's node, its incarnation and the epoch come before the body.
+        let to = u64::from_le_bytes(frame[BODY - 24..BODY - 16].try_into().expect("eight"));
+        to == HIDDEN_FROM.load(Ordering::Relaxed) && frame[3] == APPEND && frame.len() > BODY + 53
+    };
+    net.pass(SECOND);
+    assert_eq!((net.values(new), net.values(old)), (vec![value(op(1))], vec![]));
+    assert_eq!(net.member(old).orphans(), 1);
+    (0..3).filter(|&node| node != old).for_each(|node| net.members[node] = None);
+    let now = net.now;
+    net.member(old).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.pass(SECOND);
+    assert_eq!(net.values(old), [value(op(1))]);
 }
