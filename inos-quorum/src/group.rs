@@ -653,10 +653,11 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Writes that fell out of this member's log and that no later primary has dealt with yet. While a
     /// [superseded](Role::Superseded) or [removed](Event::Removed) member has any, it should go on running: it hands them
-    /// over. A superseded one that has not been told yet what the later generation lacks counts all entries of its log.
+    /// over. A superseded one that has not been told yet what the later generation lacks counts all entries of its log, and so
+    /// does one that has met [two of one number](Event::GenerationConflict), until there is a later one.
     #[must_use]
     pub fn orphans(&self) -> usize {
-        let unsettled = if self.is_unparted() { self.log.last().sequence - self.log.base().sequence } else { 0 };
+        let unsettled = if self.is_unsettled() { self.log.last().sequence - self.log.base().sequence } else { 0 };
         self.orphans.len() + usize::try_from(unsettled).unwrap_or(usize::MAX / 2)
     }
 

@@ -242,8 +242,9 @@ pub enum Event<N, O> {
         /// The number of a configuration without it.
         configuration: u64,
     },
-    /// Two generations of one number were made by force: this member stops, as those of the other do. Told again after
-    /// a recovery.
+    /// Two generations of one number were made by force: this member stops, as those of the other do, or had been stopped
+    /// by one of them and has met the other. [`force_new_group`](crate::Group::force_new_group) at a member that has not
+    /// met both makes a later one, to which the others hand over. Told again after a recovery.
     GenerationConflict {
         /// The number.
         generation: u64,

@@ -90,15 +90,20 @@ impl<N: Id, M: Machine> Group<N, M> {
             return refused;
         }
         if found.number == own.number {
-            if self.office != Office::Superseded {
+            if !self.hard.conflict {
                 self.hard.conflict = true;
+                // The one may have everything, and the other lack it.
+                self.parted = false;
                 self.disk.hard_changed();
-                self.supersede();
+                if self.office != Office::Superseded {
+                    self.supersede();
+                }
                 self.events.push_back(Event::GenerationConflict { generation: own.number });
             }
-            // Whoever goes on has not heard of this one yet. Who has stopped says nothing but this, so it ends here.
+            // Whoever goes on has not heard of this one yet. Who has stopped says nothing but this, so it ends here. Who was
+            // stopped by this one without being of it says nothing: this one may be gone for good, and the other all there is.
             let is_question = matches!(message, Message::Orphans { .. });
-            self.peers[peer].owes_question |= self.hard.conflict && !is_question;
+            self.peers[peer].owes_question |= !is_question && self.log_generation() == own;
             return refused;
         }
         if found.number < own.number {
@@ -241,9 +246,15 @@ impl<N: Id, M: Machine> Group<N, M> {
     }
 
     /// Stopped by a later generation, and not told yet where its history left that of this member. The heir is not
-    /// remembered over a restart, so whoever has restarted is told again.
+    /// remembered over a restart, so whoever has restarted is told again. Of two generations of one number neither is
+    /// asked: a later one has to settle which of them was for nothing.
     pub(super) const fn is_unparted(&self) -> bool {
-        matches!(self.office, Office::Superseded) && !self.parted && !self.hard.conflict
+        self.is_unsettled() && !self.hard.conflict
+    }
+
+    /// Stopped, and what is to become of its log is not known yet.
+    pub(super) const fn is_unsettled(&self) -> bool {
+        matches!(self.office, Office::Superseded) && !self.parted
     }
 
     /// Whether it waits for a primary and may not stand itself: a learner.

@@ -644,3 +644,48 @@ fn an_orphan_of_a_rival_generation_had_not_read_the_other() {
     let read = net.receipts(b, id).last().and_then(|&(_, read)| read).expect("merged");
     assert!(read <= 1, "the two histories share one entry, and it had read {read} of this one");
 }
+
+/// A member hears of a generation that has all it has and dies, then of another one of that number, which has not.
+#[test]
+fn who_has_stopped_and_meets_a_rival_generation_tells_and_hands_over_to_the_next_one() {
+    let config = three();
+    for restarts in [false, true] {
+        let (mut net, first) = Net::elected(3, &config);
+        let [lagging, old] = [(first + 1) % 3, (first + 2) % 3];
+        net.isolate(&[lagging]);
+        for serial in 1..=5 {
+            net.write(first, op(serial)).expect("taken");
+        }
+        net.isolate(&[first]);
+        net.cut.remove(&(first, old));
+        let now = net.now;
+        net.member(first).force_new_group(now, 77).expect("a voter");
+        net.pass(SECOND);
+        assert_eq!((net.member(old).role(), net.member(old).generation().nonce), (Role::Superseded, 77));
+        net.members[first] = None;
+        let now = net.now;
+        net.member(lagging).force_new_group(now, 1).expect("a voter");
+        net.settle();
+        net.events.clear();
+        net.cut.clear();
+        net.pass(10 * SECOND);
+        let told = |net: &Net| net.events.iter().filter(|(by, event)| (*by, event) == (old, &CONFLICT)).count();
+        assert_eq!((told(&net), net.member(lagging).role()), (1, Role::Primary));
+        if restarts {
+            net.restart(old, &config);
+            net.pass(SECOND);
+            assert_eq!(told(&net), 2, "told again");
+        }
+        assert!(net.member(old).orphans() >= 5, "it must not be stopped yet");
+        net.sent.clear();
+        net.pass(10 * SECOND);
+        assert!(net.sent.iter().all(|&(from, ..)| from != old), "there is nobody to ask");
+        // The integrator has heard of it, and settles it.
+        let now = net.now;
+        net.member(lagging).force_new_group(now, 2).expect("a voter");
+        net.pass(10 * SECOND);
+        assert_eq!((discarded_by(&net, lagging), net.member(old).orphans()), (5, 0), "{restarts}");
+    }
+}
+
+const CONFLICT: Event<u64, u64> = Event::GenerationConflict { generation: 1 };
