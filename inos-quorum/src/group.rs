@@ -210,7 +210,7 @@ pub struct Group<N, M: Machine> {
     parted: bool,
     /// The number of the committed configuration that took this member out of the group.
     removed: Option<u64>,
-    /// Taken out of the group: copies of its uncommitted writes up to here were handed over.
+    /// Taken out of the group: copies of its uncommitted writes up to here were kept, to be handed over.
     copies_of: Lsn,
 
     /// Writes of the present epoch that wait here, ascending.
@@ -658,7 +658,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     #[must_use]
     pub fn orphans(&self) -> usize {
         let unsettled = if self.is_unsettled() { self.log.last().sequence - self.log.base().sequence } else { 0 };
-        self.orphans.len() + usize::try_from(unsettled).unwrap_or(usize::MAX / 2)
+        self.orphans.len() + usize::try_from(unsettled + self.uncopied()).unwrap_or(usize::MAX / 2)
     }
 
     /// What happened in this life.

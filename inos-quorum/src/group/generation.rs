@@ -167,15 +167,10 @@ impl<N: Id, M: Machine> Group<N, M> {
                 }
                 self.events.push_back(Event::Removed { configuration });
             }
-            // What is not committed here may be missing there. Copies do no harm, the history knows what it contains.
             if !matches!(self.office, Office::Follower | Office::PreCandidate) {
                 return;
             }
-            let last = self.log.last();
-            if self.copies_of != last {
-                self.copies_of = last;
-                self.keep_orphans(self.commit);
-            }
+            self.copy_orphans();
         }
         // Whoever tells need not be primary: then it knows who is.
         let own = self.envelope.seat;
@@ -242,7 +237,7 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// Whether it has writes to hand over to a group that it does not belong to any more, or does not know yet.
     pub(super) fn hands_over(&self) -> bool {
         let has_left = self.office == Office::Superseded || self.removed.is_some();
-        self.is_unparted() || has_left && !self.orphans.is_empty()
+        self.is_unparted() || has_left && !self.orphans.is_empty() || self.uncopied() > 0
     }
 
     /// Stopped by a later generation, and not told yet where its history left that of this member. The heir is not
@@ -281,6 +276,9 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// Repeats what is owed to the heir, and asks all who that is now: it may have changed, or have restarted, or be gone.
     pub(super) fn repeat_handover(&mut self) {
         self.repeat_at = self.now + self.config.heartbeat;
+        if self.uncopied() > 0 {
+            self.copy_orphans();
+        }
         let has_stopped = self.office == Office::Superseded;
         let (asks, is_parted) = (has_stopped && !self.hard.conflict, !self.is_unparted());
         for peer in &mut self.peers {

@@ -55,6 +55,41 @@ impl<N: Id, M: Machine> Group<N, M> {
         }
     }
 
+    /// Taken out of the group, as far as it knows: what is not committed here may be missing there. Copies of that do no
+    /// harm, the history knows what it contains; they take what room there is, and the rest follows once these are settled.
+    pub(super) fn copy_orphans(&mut self) {
+        let (max, max_bytes) = (self.config.max_orphans, len(self.config.max_reassembly));
+        let (from, last) = (self.copied(), self.log.last().sequence);
+        let mut dropped = 0;
+        for sequence in from + 1..=last {
+            let copy = self.as_orphan(sequence).filter(|&(dot, _)| !self.state.dots.contains(dot));
+            if let Some((dot, payload)) = copy {
+                if !self.orphans.is_empty() && !self.orphans.has_room(len(payload.len()), max, max_bytes) {
+                    break;
+                }
+                self.counters.orphans_kept += 1;
+                dropped += self.orphans.keep(dot, payload, max, max_bytes);
+            }
+            self.copies_of = Lsn { epoch: self.log.epoch_at(sequence).unwrap_or(0), sequence };
+        }
+        if dropped > 0 {
+            self.events.push_back(Event::OrphansDropped { count: dropped });
+        }
+    }
+
+    /// Up to where copies were made of the present log, or none are needed.
+    fn copied(&self) -> u64 {
+        let Lsn { epoch, sequence } = self.copies_of;
+        let is_of_this_log = self.log.epoch_at(sequence) == Some(epoch);
+        if is_of_this_log { sequence.max(self.commit) } else { self.commit }
+    }
+
+    /// Taken out of the group: how many entries may still have to be copied.
+    pub(super) fn uncopied(&self) -> u64 {
+        let is_out = self.removed.is_some() && self.office != Office::Superseded;
+        if is_out { self.log.last().sequence - self.copied() } else { 0 }
+    }
+
     fn as_orphan(&self, sequence: u64) -> Option<(Dot<N>, Vec<u8>)> {
         let entry = self.log.entry(sequence)?;
         match entry.body::<N>()? {

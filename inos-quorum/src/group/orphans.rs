@@ -48,6 +48,11 @@ impl<N: Id> Orphans<N> {
         self.unrecorded > 0
     }
 
+    /// Whether one more finds a place without taking that of another.
+    pub(crate) fn has_room(&self, bytes: u64, max_count: usize, max_bytes: u64) -> bool {
+        self.kept.len() < max_count && self.bytes + bytes <= max_bytes
+    }
+
     /// Keeps one, if need be in place of the oldest. How many were dropped, itself included when it is too long.
     pub(crate) fn keep(&mut self, dot: Dot<N>, payload: Vec<u8>, max_count: usize, max_bytes: u64) -> u64 {
         if self.kept.iter().any(|kept| kept.dot == dot) {
@@ -58,7 +63,7 @@ impl<N: Id> Orphans<N> {
             return 1;
         }
         let mut dropped = 0;
-        while self.kept.len() >= max_count || self.bytes + bytes > max_bytes {
+        while !self.has_room(bytes, max_count, max_bytes) {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes -= len(oldest.payload.len());
             dropped += 1;

@@ -383,6 +383,37 @@ fn who_was_taken_out_finds_its_heir_in_another_seat() {
     assert_eq!((net.member(out).orphans(), net.values(heir)), (0, vec![value(op(1))]));
 }
 
+/// After a restart nobody knows how much of the log is committed, so copies of all of it are handed over.
+#[test]
+fn copies_drive_out_no_orphans() {
+    let config = Config { max_orphans: 8, ..three() };
+    let (mut net, first, second) = Network::<true>::deposed(4, &config, &one());
+    net.lose = is_handover;
+    net.cut.clear();
+    net.pass(SECOND);
+    for serial in 2..=41 {
+        net.write(second, op(serial)).expect("taken");
+    }
+    net.pass(SECOND);
+    assert_eq!(net.member(first).orphans(), 1);
+    net.isolate(&[first]);
+    let now = net.now;
+    net.member(second).remove(now, seat(first)).expect("all is calm");
+    net.pass(SECOND);
+    net.restart(first, &config);
+    net.lose = |_| false;
+    net.cut.clear();
+    net.events.clear();
+    net.sent.clear();
+    net.pass(20 * SECOND);
+    assert!(net.values(second).contains(&value(op(1))));
+    let told: Vec<_> = net.events.iter().filter(|(_, event)| matches!(event, Event::OrphansDropped { .. })).collect();
+    assert!(told.is_empty(), "nothing was lost: {told:?}");
+    let handed: usize = net.sent.iter().filter(|(_, _, frame)| is_handover(frame)).count();
+    assert!(handed >= 6, "41 in sixes and sevens: {handed}");
+    assert_eq!((net.member(first).orphans(), net.member(first).poll_timeout()), (0, None));
+}
+
 /// The only member to which no entries come.
 static HIDDEN_FROM: AtomicU64 = AtomicU64::new(u64::MAX);
 
