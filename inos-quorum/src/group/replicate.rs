@@ -471,6 +471,10 @@ impl<N: Id, M: Machine> Group<N, M> {
 
     /// Forgets the entries that nobody here needs, and that stragglers get as a snapshot.
     pub(super) fn trim_log(&mut self) {
+        // Another history may lack any of it.
+        if self.office == Office::Superseded {
+            return;
+        }
         self.drop_unused_snapshot();
         let applied = self.state.applied.sequence;
         let stored = match self.config.storage {

@@ -689,3 +689,43 @@ fn who_has_stopped_and_meets_a_rival_generation_tells_and_hands_over_to_the_next
 }
 
 const CONFLICT: Event<u64, u64> = Event::GenerationConflict { generation: 1 };
+
+/// Its storage is behind when it stops, so that its log is longer than it would be. As long as it is not told what to hand
+/// over, it stays so.
+#[test]
+fn who_has_stopped_forgets_nothing_more() {
+    let (mut net, old) = Net::elected(5, &three());
+    let [forced, away] = [(old + 1) % 5, (old + 2) % 5];
+    net.isolate(&[forced, away]);
+    net.cut.extend([(forced, away), (away, forced)]);
+    for serial in 1..=100 {
+        net.write(old, op(serial)).expect("taken");
+    }
+    net.restart(away, &Config { ring_entries: 8, ..three() });
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.member(forced).add_learner(now, seat(away), NodeClass::Voter).expect("all is calm");
+    net.pass(SECOND / 5);
+    // It catches up, and its storage gets nothing yet.
+    net.now += SECOND / 10;
+    let (now, mut frame) = (net.now, Vec::new());
+    net.member(old).handle_timeout(now);
+    for (from, to) in [(old, away), (away, old)].repeat(5) {
+        while let Some(node) = net.member(from).poll_transmit(&mut frame) {
+            if node == to as u64 {
+                net.member(to).handle_message(now, from as u64, &frame).expect("an honest frame");
+            }
+        }
+    }
+    assert!(net.member(away).committed().sequence > 100);
+    // Kind 5 is an append: it says nothing of where the histories part.
+    let is_it = |(from, to, frame): &&(usize, usize, Vec<u8>)| (*from, *to, frame[3]) == (forced, away, 5);
+    let append = net.sent.iter().rfind(is_it).expect("sent").2.clone();
+    net.member(away).handle_message(now, forced as u64, &append).expect_err("of a later generation");
+    net.settle();
+    (0..5).filter(|&node| node != forced && node != away).for_each(|node| net.members[node] = None);
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert_eq!((discarded_by(&net, forced), net.member(away).orphans()), (100, 0));
+}
