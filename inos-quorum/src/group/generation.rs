@@ -194,8 +194,9 @@ impl<N: Id, M: Machine> Group<N, M> {
         let (base, last) = (self.log.base().sequence, self.log.last());
         let lineage = self.lineage();
         let first = partings.iter().position(|parting| !lineage.contains(&parting.generation));
-        let known =
-            first.filter(|&first| first > 0 || partings.len() < MAX_PARTINGS).map(|first| partings[first].after);
+        // There may have been one before the first that is remembered.
+        let is_forgotten = first == Some(0) && partings.len() == MAX_PARTINGS;
+        let known = first.filter(|_| !is_forgotten).map(|first| partings[first].after);
         // The last entry here that may be of the epoch in which the other history ended.
         let place = known.map_or(self.log.base(), |after| self.log.agreeable(after.sequence, after.epoch));
         let parting = match known {
@@ -210,7 +211,12 @@ impl<N: Id, M: Machine> Group<N, M> {
                 }
                 base
             }
-            None => base,
+            None => {
+                if is_forgotten && base > 0 {
+                    self.events.push_back(Event::OrphansDropped { count: base });
+                }
+                base
+            }
         };
         if parting < last.sequence {
             if !has(Bug::PartingWithoutOrphans) {

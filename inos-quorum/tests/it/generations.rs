@@ -729,3 +729,31 @@ fn who_has_stopped_forgets_nothing_more() {
     net.pass(5 * SECOND);
     assert_eq!((discarded_by(&net, forced), net.member(away).orphans()), (100, 0));
 }
+
+/// Sixteen generations are remembered. What an older member has forgotten may be missing in the later ones, and nobody can
+/// tell.
+#[test]
+fn who_hands_over_to_a_generation_far_away_tells_what_it_has_forgotten() {
+    let config = Config { ring_entries: 2, checkpoint_bytes: 1, ..three() };
+    let (mut net, old) = Net::elected(3, &config);
+    let forced = (old + 1) % 3;
+    for serial in 1..=40 {
+        net.write(old, op(serial)).expect("taken");
+    }
+    net.pass(SECOND / 2);
+    net.isolate(&[forced]);
+    for nonce in 1..=17 {
+        let now = net.now;
+        net.member(forced).force_new_group(now, nonce).expect("a voter");
+        net.settle();
+    }
+    net.events.clear();
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert_eq!((net.member(old).role(), net.member(old).orphans()), (Role::Superseded, 0));
+    let told = net.events.iter().filter_map(|(by, event)| match event {
+        Event::OrphansDropped { count } if *by == old => Some(*count),
+        _ => None,
+    });
+    assert!(told.sum::<u64>() >= 35);
+}
