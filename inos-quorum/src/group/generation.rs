@@ -222,9 +222,7 @@ impl<N: Id, M: Machine> Group<N, M> {
             if !has(Bug::PartingWithoutOrphans) {
                 self.keep_orphans(parting);
             }
-            let keep = parting.max(self.commit);
-            self.log.truncate(keep);
-            self.disk.truncated(keep);
+            self.cut(parting.max(self.commit));
         }
     }
 

@@ -226,6 +226,11 @@ impl<N: Id, M: Machine> Group<N, M> {
     /// Drops the entries after `keep`, none of which is committed here; their writes are kept as orphans.
     pub(super) fn drop_after(&mut self, keep: u64) {
         self.keep_orphans(keep);
+        self.cut(keep);
+    }
+
+    /// Nothing after `keep` has been, as far as anybody is shown.
+    pub(super) fn cut(&mut self, keep: u64) {
         self.log.truncate(keep);
         self.disk.truncated(keep);
         let before = self.changes.len();

@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use inos_quorum::{Actor, Config, Event, NodeClass, OpId, ReceiptState, Role, Stage};
+use inos_quorum::{Actor, Config, Event, Mode, NodeClass, OpId, ReceiptState, Role, Stage};
 
 use crate::{
     frames::BODY,
@@ -756,4 +756,27 @@ fn who_hands_over_to_a_generation_far_away_tells_what_it_has_forgotten() {
         _ => None,
     });
     assert!(told.sum::<u64>() >= 35);
+}
+
+/// What has been cut off and handed over is not shown any more.
+#[test]
+fn who_has_handed_over_shows_what_is_left() {
+    let (mut net, old) = Net::elected(3, &Config { mode: Mode::Fast, ..three() });
+    let forced = (old + 1) % 3;
+    net.join(life(3), &Config { mode: Mode::Fast, ..three() });
+    net.write(old, op(1)).expect("taken");
+    net.pass(SECOND / 2);
+    net.isolate(&[old]);
+    net.write(old, op(2)).expect("it cannot know yet");
+    let now = net.now;
+    net.member(old).add_learner(now, life(3), NodeClass::Ephemeral).expect("it cannot know yet");
+    net.settle();
+    assert_eq!((net.values(old).len(), net.member(old).configuration().learners.len()), (2, 1));
+    let now = net.now;
+    net.member(forced).force_new_group(now, 77).expect("a voter");
+    net.settle();
+    net.cut.clear();
+    net.pass(5 * SECOND);
+    assert_eq!((net.member(old).role(), discarded_by(&net, forced)), (Role::Superseded, 1));
+    assert_eq!((net.values(old), net.member(old).configuration().learners.len()), (vec![value(op(1))], 0));
 }
