@@ -46,6 +46,8 @@ bugs! {
     CopyCountedTwice = "copy-counted-twice",
     /// The copy of an ephemeral member is called that of a voter.
     EphemeralTakenForVoter = "ephemeral-taken-for-voter",
+    /// A generation that is made by force counts its epochs on from those of the one before.
+    EpochsNotApart = "epochs-not-apart",
     /// `Fast` goes on while nothing is committed.
     ExposureWithoutEnd = "exposure-without-end",
     /// Quorums stay those of three when the group grows.
@@ -66,6 +68,8 @@ bugs! {
     PartingWithoutOrphans = "parting-without-orphans",
     /// The quorum's number is taken from a list that nobody has sorted.
     QuorumOfUnsorted = "quorum-of-unsorted",
+    /// The writer of an orphan is said to have read all of what stands before its epoch, whoever put it there.
+    ReadAcrossGenerations = "read-across-generations",
     /// A read is answered by whoever believes to be primary.
     ReadWithoutConfirmation = "read-without-confirmation",
     /// All that storage holds is applied at the start.

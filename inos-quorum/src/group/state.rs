@@ -168,6 +168,7 @@ impl<N: Id, M: Machine> State<N, M> {
         let next = self.boundaries.partition_point(|boundary| boundary.epoch <= epoch);
         let Some(before) = next.checked_sub(1).map(|index| self.boundaries[index].epoch) else { return 0 };
         let is_followed = self.boundaries.get(next).is_some_and(|next| !self.may_be_forced(next.first));
+        let is_followed = is_followed || has(Bug::ReadAcrossGenerations);
         if before == epoch || is_followed { self.end_of_or_before(epoch) } else { 0 }
     }
 

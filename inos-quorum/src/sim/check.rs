@@ -460,6 +460,7 @@ impl Checker {
             return Err(Violation::new("committed states only grow", format!("{:?}", watched.seat)));
         }
         for (place, &value) in applied.iter().enumerate().skip(watched.compared) {
+            self.claim(watched, value)?;
             self.branches.get_mut(watched.branch).append(watched.seat, place, value)?;
         }
         watched.compared = applied.len();

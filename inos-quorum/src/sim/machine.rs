@@ -23,6 +23,15 @@ pub(super) struct Applied {
     pub(super) lsn: Lsn,
     pub(super) value: u64,
     pub(super) key: u8,
+    /// Of an orphan: where it had stood, and how much of this history its writer is said to have read.
+    pub(super) claim: Option<Claim>,
+}
+
+/// What a machine is told of the writer of an orphan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Claim {
+    pub(super) origin: Lsn,
+    pub(super) read: u64,
 }
 
 /// The end of a list: its length, and a hash of all that is on it, so that two lists with one tail are one list.
@@ -57,13 +66,16 @@ impl<const MERGES: bool> Lists<MERGES> {
         self.keys[usize::from(key)]
     }
 
-    fn append(&mut self, lsn: Lsn, value: u64, key: u8) -> Tail {
-        let tail = &mut self.keys[usize::from(key)];
-        *tail = tail.with(value);
-        self.applied.push(Applied { lsn, value, key });
+    fn append(&mut self, applied: Applied) -> Tail {
+        let tail = &mut self.keys[usize::from(applied.key)];
+        *tail = tail.with(applied.value);
+        self.applied.push(applied);
         *tail
     }
 }
+
+/// In a snapshot, with the key of a value that has a claim.
+const CLAIMED: u64 = 1 << 8;
 
 /// Of ballast.
 const FILL: u8 = 0xda;
@@ -115,13 +127,16 @@ impl<const MERGES: bool> Machine for Lists<MERGES> {
     }
 
     fn apply(&mut self, lsn: Lsn, delta: &Append) -> Tail {
-        self.append(lsn, delta.value, delta.key)
+        self.append(Applied { lsn, value: delta.value, key: delta.key, claim: None })
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        for Applied { lsn, value, key } in &self.applied {
-            for word in [lsn.epoch, lsn.sequence, *value, u64::from(*key)] {
-                out.extend_from_slice(&word.to_le_bytes());
+        let mut put = |word: u64| out.extend_from_slice(&word.to_le_bytes());
+        for Applied { lsn, value, key, claim } in &self.applied {
+            let kind = if claim.is_some() { CLAIMED } else { 0 };
+            [lsn.epoch, lsn.sequence, *value, u64::from(*key) | kind].into_iter().for_each(&mut put);
+            if let Some(Claim { origin, read }) = claim {
+                [origin.epoch, origin.sequence, *read].into_iter().for_each(&mut put);
             }
         }
     }
@@ -129,15 +144,22 @@ impl<const MERGES: bool> Machine for Lists<MERGES> {
     fn restore(mut bytes: &[u8]) -> Result<Self, Undecodable> {
         let mut restored = Self::default();
         while !bytes.is_empty() {
-            let ([epoch, sequence, value, byte], rest) = words(bytes).ok_or(Undecodable)?;
-            restored.append(Lsn { epoch, sequence }, value, key(byte)?);
+            let ([epoch, sequence, value, word], mut rest) = words(bytes).ok_or(Undecodable)?;
+            let mut claim = None;
+            if word & CLAIMED != 0 {
+                let ([epoch, sequence, read], after) = words(rest).ok_or(Undecodable)?;
+                claim = Some(Claim { origin: Lsn { epoch, sequence }, read });
+                rest = after;
+            }
+            restored.append(Applied { lsn: Lsn { epoch, sequence }, value, key: key(word & !CLAIMED)?, claim });
             bytes = rest;
         }
         Ok(restored)
     }
 
     fn reconcile(&mut self, lsn: Lsn, orphan: &Orphan<'_, Append>) -> Option<Tail> {
-        MERGES.then(|| self.append(lsn, orphan.delta.value, orphan.delta.key))
+        let claim = Some(Claim { origin: orphan.lsn, read: orphan.read });
+        MERGES.then(|| self.append(Applied { lsn, value: orphan.delta.value, key: orphan.delta.key, claim }))
     }
 }
 
@@ -189,13 +211,13 @@ mod tests {
             assert_eq!(Lists::<true>::decode_output(&bytes), Ok(output));
             assert_eq!(lists.tail(delta.key), output);
         }
+        let orphan =
+            Orphan { lsn: Lsn { epoch: 2, sequence: 9 }, read: 5, delta: &Append { value: 1, key: 0, ballast: 0 } };
+        assert!(lists.reconcile(Lsn { epoch: 3, sequence: 20 }, &orphan).is_some() && lists.applied().len() == 20);
         bytes.clear();
         lists.snapshot(&mut bytes);
         assert_eq!(Lists::<true>::restore(&bytes), Ok(lists.clone()));
         assert!(Lists::<true>::restore(&bytes[1..]).is_err());
-        let orphan =
-            Orphan { lsn: Lsn { epoch: 2, sequence: 9 }, read: 0, delta: &Append { value: 1, key: 0, ballast: 0 } };
-        assert!(lists.reconcile(Lsn { epoch: 3, sequence: 20 }, &orphan).is_some() && lists.applied().len() == 20);
         assert!(Lists::<false>::default().reconcile(Lsn::default(), &orphan).is_none());
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn value(id: OpId) -> u64 {
 }
 
 /// The write that appends the value.
-fn writer(value: u64) -> OpId {
+pub(super) fn writer(value: u64) -> OpId {
     OpId { client: u128::from(value >> 32), serial: value & 0xffff_ffff }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     sim::{
         Violation,
         branch::{BranchId, Root},
-        machine::Lists,
+        machine::{Applied, Claim, Lists},
+        oracle::writer,
     },
 };
 
@@ -49,6 +50,33 @@ impl Checker {
         let settled = watched.configuration.number.saturating_sub(changes as u64);
         watched.branch = self.branches.fork(generation, root, settled);
         self.seats[node] = Some(watched);
+        Ok(())
+    }
+
+    /// The log in which an orphan stood has what its writer is said to have read of this history.
+    pub(super) fn claim(&self, watched: &Watched, value: Applied) -> Checked {
+        let Some(Claim { origin, read }) = value.claim.filter(|claim| claim.read > 0) else { return Ok(()) };
+        let here = usize::try_from(read).ok().and_then(|read| watched.mirror.get(read - 1));
+        let here = here.map(|&epoch| (self.branches.owner(watched.branch, epoch), epoch));
+        // Its operation may have been repeated: the same place in another branch may have a copy of it.
+        let has_stood = |&branch: &BranchId| {
+            let known = self.entries.get(&(branch, origin));
+            known.is_some_and(|known| !known.is_orphan && known.write == Some(writer(value.value)))
+        };
+        let had_read = |branch: BranchId| {
+            let mut at = origin;
+            while at.sequence > read {
+                // A lone voter without storage forgets what nobody has seen.
+                let Some(known) = self.entries.get(&(self.branches.owner(branch, at.epoch), at)) else { return true };
+                at = Lsn { epoch: known.before, sequence: at.sequence - 1 };
+            }
+            here == Some((self.branches.owner(branch, at.epoch), at.epoch))
+        };
+        let mut stood = self.branches.ids().filter(has_stood).peekable();
+        if stood.peek().is_some() && !stood.any(had_read) {
+            let detail = format!("{value:?} at {:?}, where {read} is of {here:?}", watched.seat);
+            return Err(Violation::new("an orphan's writer had what it is said to have read", detail));
+        }
         Ok(())
     }
 
