@@ -69,9 +69,9 @@ fn a_seed_is_a_run() {
 fn traces_are_the_same_on_every_target() {
     let traces = Choice::ALL.map(|choice| [1, 2].map(|seed| run(choice, seed).trace));
     let known = [
-        [0xd33f_fb4b_8781_d926, 0x81ca_0085_2e51_63fd],
+        [0xd33f_fb4b_8781_d926, 0x49c7_4bd3_a88d_a17c],
         [0x560c_0b6a_cd40_ac96, 0x183e_abcc_64b1_fdcd],
-        [0xb170_d12b_bd8f_ab71, 0x016e_9f4c_17b0_d558],
+        [0x0bbb_a27a_d489_dc46, 0x4c74_a1db_ebee_4dd2],
         [0x03c0_d331_4746_d855, 0xee56_c903_8477_c264],
     ];
     assert_eq!(traces, known, "{traces:#x?}");
