@@ -273,8 +273,9 @@ mod tests {
             let mut mesh = Mesh::new(1_000, shape);
             for _ in 0..3 {
                 assert!(mesh.microseconds(shape.kept()) > 0.0);
-                let carried: u16 = mesh.loads.iter().sum::<u16>().wrapping_sub(loads(1_000).iter().sum());
-                assert_eq!(usize::from(carried), shape.kept() * shape.replicas);
+                let sum = |loads: &[u16]| -> usize { loads.iter().copied().map(usize::from).sum() };
+                assert_eq!(mesh.allocator.resources().count(), shape.kept());
+                assert_eq!(sum(&mesh.loads) - sum(&loads(1_000)), shape.kept() * shape.replicas);
                 assert!(mesh.nodes.iter().zip(&mesh.loads).all(|(&node, &load)| {
                     let seen = mesh.allocator.load(node).expect("it is healthy");
                     (seen.bookings, seen.effective_permille) == (0, u32::from(load))

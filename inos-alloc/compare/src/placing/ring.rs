@@ -97,3 +97,18 @@ impl Hashing for Probes {
         self.0.add(node);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A node takes all of its points with it.
+
+    use super::{Hashing, Ring};
+
+    #[test]
+    fn all_points_leave() {
+        let mut ring = Ring::with_points(10, 7);
+        assert_eq!(ring.ring.len(), 70);
+        ring.leave(3);
+        assert_eq!(ring.ring.len(), 63);
+    }
+}
