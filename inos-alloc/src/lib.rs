@@ -9,8 +9,8 @@
 //! it survives.
 //!
 //! It does not move data, detect failures, open sockets, read a clock or draw randomness. It does not move replicas while
-//! nothing fails, does not follow demand, and does not lay out the hierarchy of resources above 10 GiB: these get their
-//! count and are booked as stripes.
+//! nothing fails and does not follow demand. A resource above 10 GiB gets its count and is booked as stripes; its
+//! hierarchy is planned apart, by a pure function.
 //!
 //! # Overview
 //!
@@ -19,6 +19,8 @@
 //! - [`Allocator`]: nodes and reports, [`allocate`](Allocator::allocate), [`place_chunks`](Allocator::place_chunks),
 //!   [`place_stripe`](Allocator::place_stripe), [`nodes_failed`](Allocator::nodes_failed), [`route`](Allocator::route).
 //! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`]: what comes out.
+//! - [`plan_hierarchy`], [`RegionHubs`], [`moves`]: seeds, hubs and edges above 10 GiB, which hub holds which piece, and
+//!   what moves when hubs come and go.
 //! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
@@ -95,7 +97,8 @@
 //! | --- | --- |
 //! | nodes | 2^32 - 1 |
 //! | replicas of a resource | what [`Tiers`] says, 700 by default |
-//! | pieces of one call | [`MAX_PIECES`] |
+//! | pieces of one call | [`MAX_PIECES`]; of a layout over hubs [`MAX_LAYOUT_PIECES`] |
+//! | hubs of a region | 128 |
 //! | expired bookings kept | 4,096 |
 //!
 //! # Features
@@ -111,6 +114,7 @@ extern crate alloc;
 
 mod allocator;
 mod error;
+mod hierarchy;
 mod id;
 pub mod naive;
 mod placement;
@@ -122,6 +126,10 @@ mod units;
 
 pub use allocator::{Allocator, MAX_PIECES, NodeLoad};
 pub use error::{AllocateError, PlaceError, RemoveError, ReportError};
+pub use hierarchy::{
+    Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubLayout, HubSet, HubShortfall, LayoutError,
+    MAX_LAYOUT_PIECES, MoveCount, Moves, PieceHubs, RegionEdges, RegionHubs, Role, moves, plan_hierarchy,
+};
 pub use id::Id;
 pub use placement::{
     ChunkPlacement, ExpiredBooking, FailoverPlan, Piece, PieceMove, Placement, Repair, StripePlacement, Tolerance,

@@ -29,8 +29,8 @@ pub enum Scheme {
         /// Parity shards per stripe.
         parity: u32,
     },
-    /// Above 10 GiB: seeds, regional hubs, edges. This crate answers the count and books such a blob as stripes; it does
-    /// not lay out the hierarchy.
+    /// Above 10 GiB: seeds, regional hubs, edges, which [`plan_hierarchy`](crate::plan_hierarchy) chooses.
+    /// [`Allocator`](crate::Allocator) books such a blob as stripes.
     Hierarchy,
 }
 
