@@ -8,6 +8,7 @@ mod bookings;
 mod counts;
 mod differential;
 mod failover;
+mod hierarchy;
 mod hostile;
 mod ids;
 mod invariants;
