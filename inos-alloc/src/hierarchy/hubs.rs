@@ -36,7 +36,8 @@ struct Seat {
     key: u64,
     /// The share of the pieces that the hub holds, as a fraction.
     share: (u128, u128),
-    /// By what a score is multiplied: the inverse of the hub's rate, 2^32 for the hub with the highest.
+    /// By what a score is multiplied: the inverse of the hub's rate, 2^32 for the highest one. Zero for a hub that holds
+    /// everything, so that it is always the first.
     inverse_rate: u64,
 }
 
@@ -56,12 +57,15 @@ impl RegionHubs {
         let copies = (u64::from(count) * u64::from(limits.hub_share_permille)).div_ceil(1000);
         let copies = u32::try_from(copies).expect("a share is at most the whole");
         let shares = fair_shares(copies, &weights);
-        let rates: Vec<u128> = shares.iter().map(Share::rate).collect();
-        let highest = rates.iter().copied().max().unwrap_or(1);
+        let rates: Vec<Option<u128>> = shares.iter().map(Share::rate).collect();
+        let highest = rates.iter().copied().flatten().max().unwrap_or(1);
         let seats = hubs.iter().zip(&shares).zip(&rates).map(|((hub, share), &rate)| Seat {
             key: hub_key(hub.tie),
             share: (share.part, share.whole),
-            inverse_rate: u64::try_from((highest << 32) / rate.max(1)).unwrap_or(u64::MAX),
+            inverse_rate: match rate {
+                Some(rate) => u64::try_from((highest << 32) / rate).unwrap_or(u64::MAX),
+                None => 0,
+            },
         });
         let seats = seats.collect();
         let nodes = hubs.iter().map(|hub| hub.node).collect();
@@ -143,30 +147,38 @@ struct Share {
 }
 
 impl Share {
-    /// The rate of the hub's exponential variable, in units that are the same for all hubs of the region.
+    /// The rate of the hub's exponential variable, in units that are the same for all hubs of the region; `None` for a hub
+    /// that holds everything.
     ///
     /// Were the rate the weight, heavy hubs would get less than their share and light ones more, because a piece is on a
     /// hub at most once. When `draws` hubs are drawn with chance `r` each time, a hub is missed by all with probability
     /// (1 - r)^draws. So `r = 1 - (1 - share)^(1 / draws)` makes the share come out; for one draw it is the share itself.
-    fn rate(&self) -> u128 {
-        if self.part >= self.whole {
-            // Held by every piece anyway; its score is made zero.
-            return WHOLE;
-        }
+    fn rate(&self) -> Option<u128> {
         let missed = WHOLE - (self.part << 64) / self.whole;
-        (WHOLE - root(missed, self.draws)).max(1)
+        (self.part < self.whole).then(|| (WHOLE - root(missed, self.draws)).max(1))
     }
 }
 
 /// The largest `x` with `x^degree <= value`, both of `0..=1` with 64 bits behind the point, powers rounded down.
 fn root(value: u128, degree: u32) -> u128 {
-    let power = |x: u128| (1..degree).fold(x, |product, _| multiply(product, x));
     let (mut low, mut high) = (0, WHOLE);
     while low < high {
         let middle = (low + high).div_ceil(2);
-        if power(middle) <= value { low = middle } else { high = middle - 1 }
+        if power(middle, degree) <= value { low = middle } else { high = middle - 1 }
     }
     low
+}
+
+/// `base^exponent` by squaring; never falls with the base.
+fn power(base: u128, exponent: u32) -> u128 {
+    let (mut product, mut square, mut left) = (WHOLE, base, exponent);
+    while left > 0 {
+        if left % 2 == 1 {
+            product = multiply(product, square);
+        }
+        (square, left) = (multiply(square, square), left / 2);
+    }
+    product
 }
 
 /// The product of two numbers of `0..=1` with 64 bits behind the point, rounded down.
@@ -229,8 +241,7 @@ impl PieceHubs<'_> {
                 roomy.insert(index);
             }
             if room > 0 {
-                let whole = seat.share.0 >= seat.share.1;
-                let bits = if whole { 0 } else { neg_log2(pair(piece, seat.key)) };
+                let bits = neg_log2(pair(piece, seat.key));
                 // 51 bits and 64, and the index in 7 more: a score is unique.
                 self.scores.push(((u128::from(bits) * u128::from(seat.inverse_rate)) << 7) | u128::from(index));
             }

@@ -169,6 +169,16 @@ fn a_weight_that_changes_moves_the_difference() {
 }
 
 #[test]
+fn the_last_of_the_most_hubs_there_can_be() {
+    let weights = [1; 128];
+    let all = region_of(9, &weights, &hubs_only()).layout(300).unwrap();
+    for gone in [0, 127] {
+        let less = without(&weights, gone, &hubs_only(), 9).layout(300).unwrap();
+        assert!(checked(&all, &less).moved + checked(&less, &all).dropped > 0);
+    }
+}
+
+#[test]
 fn a_hub_that_lost_its_memory_gets_its_pieces_again() {
     let before = region_of(3, &[1; 20], &hubs_only()).layout(1_000).unwrap();
     let mut nodes: Vec<Candidate> = (0..20).map(|index| candidate(index, 0, 0, 1)).collect();
