@@ -170,7 +170,7 @@ type Ranked<'a> = (u128, &'a Candidate);
 /// [`hubs_per_region_max`](HierarchyLimits::hubs_per_region_max), the largest regions giving up hubs until
 /// [`nodes_max`](HierarchyLimits::nodes_max) holds; what is left of it are edges, spread the same way. Within a zone or
 /// region, who gets a role is decided by weighted rendezvous hashing: the chance is in proportion to the weight, and one
-/// node that comes, leaves or changes replaces at most one seed and one hub. O(n log n).
+/// node that comes or leaves replaces at most one seed and one hub. O(n log n).
 ///
 /// Nothing is promised that is not there: see [`Hierarchy::seeds_missing`] and [`Hierarchy::shortfall`].
 ///
