@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 pub use error::{HierarchyError, LayoutError};
 use hubs::HubSpec;
 pub use hubs::{PieceHubs, RegionHubs};
-pub use layout::{ChangedPiece, HubLayout, HubSet, MoveCount, Moves, moves};
+pub use layout::{ChangedPiece, HubIndexes, HubLayout, HubSet, MoveCount, Moves, moves};
 use quota::share_evenly;
 use rendezvous::{node_score, region_rank, zone_rank};
 

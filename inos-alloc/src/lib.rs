@@ -127,8 +127,8 @@ mod units;
 pub use allocator::{Allocator, MAX_PIECES, NodeLoad};
 pub use error::{AllocateError, PlaceError, RemoveError, ReportError};
 pub use hierarchy::{
-    Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubLayout, HubSet, HubShortfall, LayoutError,
-    MAX_LAYOUT_PIECES, MoveCount, Moves, PieceHubs, RegionEdges, RegionHubs, Role, moves, plan_hierarchy,
+    Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubSet, HubShortfall,
+    LayoutError, MAX_LAYOUT_PIECES, MoveCount, Moves, PieceHubs, RegionEdges, RegionHubs, Role, moves, plan_hierarchy,
 };
 pub use id::Id;
 pub use placement::{

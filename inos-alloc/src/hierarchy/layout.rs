@@ -52,7 +52,20 @@ impl HubSet {
     }
 }
 
-impl Iterator for HubSet {
+impl IntoIterator for HubSet {
+    type Item = u8;
+    type IntoIter = HubIndexes;
+
+    fn into_iter(self) -> HubIndexes {
+        HubIndexes(self.0)
+    }
+}
+
+/// The hubs of a [`HubSet`] by index, ascending.
+#[derive(Clone, Debug)]
+pub struct HubIndexes(u128);
+
+impl Iterator for HubIndexes {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
@@ -65,7 +78,7 @@ impl Iterator for HubSet {
     }
 }
 
-impl FusedIterator for HubSet {}
+impl FusedIterator for HubIndexes {}
 
 /// Which hubs of a region hold which pieces, made by [`RegionHubs::layout`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +133,7 @@ impl HubLayout {
     }
 
     fn nodes(&self, set: HubSet) -> impl Iterator<Item = NodeRef> + use<'_> {
-        set.filter_map(|index| self.hubs.hubs().get(usize::from(index)).copied())
+        set.into_iter().filter_map(|index| self.hubs.hubs().get(usize::from(index)).copied())
     }
 }
 

@@ -159,7 +159,7 @@ fn assert_follows_twin(resource_hash: u64, weights: &[u32], limits: &HierarchyLi
     let mut room: Vec<u64> = hubs.caps(pieces).collect();
     let mut differ = 0;
     for (piece, set) in (0..pieces).zip(hubs.assign(pieces)) {
-        let ours: Vec<usize> = set.map(usize::from).collect();
+        let ours: Vec<usize> = set.into_iter().map(usize::from).collect();
         let (theirs, margin) = twin.choose(resource_hash, piece, &room, pieces - piece);
         if ours != theirs {
             assert!(margin < 0.002, "piece {piece}: {ours:?} and {theirs:?}, {margin}");
@@ -269,7 +269,10 @@ fn a_layout_answers_alike_from_both_sides() {
     }
     assert_eq!(layout.pieces_of(super::handle(99)).count(), 0);
     let set = layout.set(3).unwrap();
-    assert_eq!((0..=u8::MAX).filter(|&hub| set.contains(hub)).collect::<Vec<u8>>(), set.collect::<Vec<u8>>());
+    assert_eq!(
+        (0..=u8::MAX).filter(|&hub| set.contains(hub)).collect::<Vec<u8>>(),
+        set.into_iter().collect::<Vec<u8>>()
+    );
     assert!(!set.is_empty() && HubSet::EMPTY.is_empty());
     assert_eq!(layout.hubs().assign(500).size_hint(), (500, Some(500)));
 }
