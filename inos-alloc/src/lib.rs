@@ -21,6 +21,7 @@
 //! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`]: what comes out.
 //! - [`plan_hierarchy`], [`RegionHubs`], [`moves`]: seeds, hubs and edges above 10 GiB, which hub holds which piece, and
 //!   what moves when hubs come and go.
+//! - [`distribute`]: who works on a job.
 //! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
@@ -116,6 +117,7 @@ mod allocator;
 mod error;
 mod hierarchy;
 mod id;
+mod job;
 pub mod naive;
 mod placement;
 mod policy;
@@ -131,6 +133,7 @@ pub use hierarchy::{
     LayoutError, MAX_LAYOUT_PIECES, MoveCount, Moves, PieceHubs, RegionEdges, RegionHubs, Role, moves, plan_hierarchy,
 };
 pub use id::Id;
+pub use job::{Distribution, Share, Worker, distribute, split};
 pub use placement::{
     ChunkPlacement, ExpiredBooking, FailoverPlan, Piece, PieceMove, Placement, Repair, StripePlacement, Tolerance,
 };

@@ -12,6 +12,7 @@ mod hierarchy;
 mod hostile;
 mod ids;
 mod invariants;
+mod job;
 mod pieces;
 mod placement;
 mod route;
