@@ -22,6 +22,7 @@
 //! - [`plan_hierarchy`], [`RegionHubs`], [`moves`]: seeds, hubs and edges above 10 GiB, which hub holds which piece, and
 //!   what moves when hubs come and go.
 //! - [`distribute`]: who works on a job.
+//! - [`ChunkRouter`], [`Sources`], [`PeakEwma`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
 //! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
@@ -101,6 +102,7 @@
 //! | pieces of one call | [`MAX_PIECES`]; of a layout over hubs [`MAX_LAYOUT_PIECES`] |
 //! | hubs of a region | 128 |
 //! | expired bookings kept | 4,096 |
+//! | holders of an id of a router | [`MAX_HOLDERS`]; the rest is in [`RouterConfig`] |
 //!
 //! # Features
 //!
@@ -121,6 +123,7 @@ mod job;
 pub mod naive;
 mod placement;
 mod policy;
+mod router;
 mod scheme;
 mod spec;
 mod target;
@@ -138,6 +141,11 @@ pub use placement::{
     ChunkPlacement, ExpiredBooking, FailoverPlan, Piece, PieceMove, Placement, Repair, StripePlacement, Tolerance,
 };
 pub use policy::{ALLOCATE_MAX, BOOKING_TTL, Config, Policy, ROUTE_MAX, STREAM_LATENCY_BELOW, TARGET_LOAD};
+pub use router::{
+    BEST_WITHIN_PERMILLE, ChunkRouter, DEFAULT_ROUND_TRIP, HoldersError, LATENCY_HALF_LIFE, MAX_HOLDERS, MeshView,
+    NodeView, PeakEwma, REQUEST_TIMEOUT, RequestEnd, RequestId, RouteSelect, RouterConfig, RouterUsage, Source,
+    SourceAction, Sources, route_group,
+};
 pub use scheme::{CHUNK_COPIES, PIECE_BYTES, STRIPE_DATA, STRIPE_PARITY, Scheme, nodes_for_job, scheme};
 pub use spec::{Class, NodeRef, NodeReport, NodeSpec, Resolution, ResourceSpec, Temperature};
 pub use target::{BudgetStep, Ceiling, Target, Tier, Tiers, replica_target};

@@ -16,4 +16,5 @@ mod job;
 mod pieces;
 mod placement;
 mod route;
+mod router;
 mod support;
