@@ -23,6 +23,7 @@
 //!   what moves when hubs come and go.
 //! - [`distribute`]: who works on a job.
 //! - [`ChunkRouter`], [`Sources`], [`PeakEwma`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
+//! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down: [`DemandPolicy`], [`Signals`], [`Scale`].
 //! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
@@ -116,6 +117,7 @@
 extern crate alloc;
 
 mod allocator;
+mod demand;
 mod error;
 mod hierarchy;
 mod id;
@@ -130,6 +132,9 @@ mod target;
 mod units;
 
 pub use allocator::{Allocator, MAX_PIECES, NodeLoad};
+pub use demand::{
+    DemandMetrics, DemandMonitor, DemandPolicy, DemandPolicyError, Hold, Replicas, Scale, SignalWeights, Signals,
+};
 pub use error::{AllocateError, PlaceError, RemoveError, ReportError};
 pub use hierarchy::{
     Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubSet, HubShortfall,

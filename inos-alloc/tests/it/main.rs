@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod bookings;
 mod counts;
+mod demand;
 mod differential;
 mod failover;
 mod hierarchy;
