@@ -1,190 +1,21 @@
 //! How much each resource is asked for, and whether it should have more replicas, or fewer.
 
 mod decay;
+mod entry;
 mod hot;
 mod policy;
+mod scale;
 
 pub use policy::{DemandPolicy, DemandPolicyError, SignalWeights, Signals};
+pub use scale::{DemandMetrics, Hold, Replicas, Scale};
 
 use core::time::Duration;
 
 use crate::id::Id;
-use crate::target::Target;
 use crate::units::Demand;
-use decay::{Decay, ONE};
-use hot::{HotSet, Rank};
+use entry::{Direction, Entry, WARM_UP_HALF_LIVES};
+use hot::HotSet;
 use policy::{Derived, nanoseconds};
-
-/// The replicas of a resource, and how many there may be. A ceiling below the floor counts as one that is the floor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replicas {
-    /// How many there are.
-    pub count: u32,
-    /// No step leads below this.
-    pub floor: u32,
-    /// No step leads above this.
-    pub ceiling: u32,
-}
-
-impl Replicas {
-    /// `count` replicas within the bounds of `target`. What the target wants at the moment is not looked at.
-    #[must_use]
-    pub const fn within(count: u32, target: &Target) -> Self {
-        Self { count, floor: target.floor, ceiling: target.ceiling }
-    }
-}
-
-/// What [`DemandMonitor::decide`] answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// Recruit replicas until there are `to`, more than there are now.
-    Up {
-        /// The new count.
-        to: u32,
-    },
-    /// Drop replicas until there are `to`, fewer than there are now.
-    Down {
-        /// The new count.
-        to: u32,
-    },
-    /// Change nothing.
-    Hold(Hold),
-}
-
-/// Why a count stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// The score is between the thresholds, or at one of them.
-    Steady,
-    /// The count is as high or as low as it may be.
-    AtBound,
-    /// The last step is not long enough ago.
-    Cooldown {
-        /// When it will be.
-        until: Duration,
-    },
-    /// The resource has not been watched long enough for a low score to mean little demand.
-    WarmUp {
-        /// When it will be.
-        until: Duration,
-    },
-    /// Too many replicas of all resources moved that way in this window.
-    Budget {
-        /// When the next window may open.
-        until: Duration,
-    },
-}
-
-/// What a [`DemandMonitor`] has done so far. A step told and not carried out is counted as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DemandMetrics {
-    /// Resources remembered at present.
-    pub tracked: u32,
-    /// Resources forgotten to make room.
-    pub evicted: u64,
-    /// Steps up.
-    pub steps_up: u64,
-    /// Steps down.
-    pub steps_down: u64,
-    /// Replicas that steps up added.
-    pub replicas_added: u64,
-    /// Replicas that steps down dropped.
-    pub replicas_dropped: u64,
-    /// Steps against the direction of the one before, of the same resource.
-    pub reversals: u64,
-    /// The sum over resources of what is left of their moves: of 3 added and 2 dropped, 1. For a resource that was
-    /// forgotten in between the sum starts anew.
-    pub net_replicas: u64,
-    /// Steps that the movement budget put off or made smaller.
-    pub over_budget: u64,
-}
-
-impl DemandMetrics {
-    /// Replicas moved for each that stayed moved, in thousandths: 1000 when no move was ever taken back. `None` when
-    /// nothing is left of the moves, or none was made.
-    #[must_use]
-    pub fn thrash_permille(&self) -> Option<u64> {
-        let moved = u128::from(self.replicas_added) + u128::from(self.replicas_dropped);
-        let thrash = (moved * 1000).checked_div(u128::from(self.net_replicas))?;
-        Some(u64::try_from(thrash).unwrap_or(u64::MAX))
-    }
-}
-
-/// For so many half-lives after its first record a resource does not step down.
-const WARM_UP_HALF_LIVES: u64 = 2;
-
-/// What is known of one resource.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    /// Per signal the decayed amount, as a part of [`ONE`]; of the moment `last`.
-    levels: [u64; 4],
-    /// First and last record, in nanoseconds.
-    since: u64,
-    last: u64,
-    /// From the record before `last` to `last`; zero before there are two.
-    span: u64,
-    /// The last step, and whether it went up.
-    step: Option<(u64, Direction)>,
-    /// Replicas added less replicas dropped.
-    net: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Down,
-}
-
-impl Entry {
-    const fn new(now: u64) -> Self {
-        Self { levels: [0; 4], since: now, last: now, span: 0, step: None, net: 0 }
-    }
-
-    /// Amounts since the record before, spread evenly over the time since. Several records of one moment are parts of one.
-    fn add(&mut self, amounts: Signals, now: u64, derived: &Derived) {
-        if now > self.last {
-            self.span = now - self.last;
-            self.last = now;
-            let decay = Decay::new(self.span, derived.half_life);
-            self.levels = self.levels.map(|level| decay.apply(level));
-        }
-        let mean = Decay::new(self.span, derived.half_life).mean();
-        for ((level, amount), unit) in self.levels.iter_mut().zip(amounts.to_array()).zip(derived.units) {
-            *level = unit.map_or(0, |unit| (*level + unit.weigh(amount, mean)).min(ONE));
-        }
-    }
-
-    /// The score at `now`, in thousandths. Until the last interval between records has passed once more, nothing is known
-    /// of the traffic since, and the score stands.
-    fn score(&self, weights: [u16; 4], now: u64, half_life: u64) -> u16 {
-        self.part(ONE, weights, now, half_life)
-    }
-
-    /// The score that constant input would have led to by now, if it had lasted for ever: never less than the score.
-    fn settled_score(&self, weights: [u16; 4], now: u64, half_life: u64) -> u16 {
-        let watched = now.saturating_sub(self.since).saturating_sub(self.span);
-        let reached = ONE - Decay::new(watched, half_life).apply(ONE);
-        self.part(reached.max(1), weights, now, half_life)
-    }
-
-    /// The levels as parts of `whole`, up to 1000 thousandths.
-    fn part(&self, whole: u64, weights: [u16; 4], now: u64, half_life: u64) -> u16 {
-        let silence = now.saturating_sub(self.last).saturating_sub(self.span);
-        let decay = Decay::new(silence, half_life);
-        let sum = weigh(self.levels.map(|level| decay.apply(level)), weights);
-        u16::try_from((sum + u128::from(whole / 2)) / u128::from(whole)).unwrap_or(u16::MAX).min(1000)
-    }
-
-    /// The weight of this entry next to others: decayed to one common moment, so that it does not change with time.
-    fn rank(&self, weights: [u16; 4], half_life: u64) -> Rank {
-        let weight = u64::try_from(weigh(self.levels, weights) >> 10).unwrap_or(ONE);
-        Decay::new(self.last, half_life).grown(weight)
-    }
-}
-
-fn weigh(levels: [u64; 4], weights: [u16; 4]) -> u128 {
-    levels.iter().zip(weights).map(|(&level, weight)| u128::from(level) * u128::from(weight)).sum()
-}
 
 /// Replicas moved since the window opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -289,17 +120,17 @@ impl<R: Id> DemandMonitor<R> {
     /// record that weighs nothing makes nobody forgotten. O(log n) for n resources remembered.
     pub fn record(&mut self, id: R, amounts: Signals, now: Duration) -> Option<R> {
         let now = self.advance(now);
-        let (derived, weights) = (&self.derived, self.policy.weights.to_array());
+        let derived = &self.derived;
         let known = self.hot.update(&id, |entry| {
             entry.add(amounts, now, derived);
-            entry.rank(weights, derived.half_life)
+            entry.rank(derived)
         });
         if known {
             return None;
         }
         let mut entry = Entry::new(now);
         entry.add(amounts, now, derived);
-        let rank = entry.rank(weights, derived.half_life);
+        let rank = entry.rank(derived);
         if rank == (0, 0) && self.hot.len() >= self.capacity {
             return None;
         }
@@ -324,6 +155,8 @@ impl<R: Id> DemandMonitor<R> {
     /// step that was not carried out is told again after a cooldown. The new count is never beyond floor or ceiling, and
     /// within the movement budget of all resources; what the budget leaves of a step is a step. From below the floor the
     /// step goes to the floor, whatever score and budget, and from above the ceiling to the ceiling, as the budget allows.
+    /// A score takes some half-lives to rise to what constant input leads to; so a resource does not step down in the first
+    /// two, and afterwards only when that, too, is below the threshold.
     /// O(log n).
     pub fn decide(&mut self, id: &R, replicas: Replicas, last_change: Duration, now: Duration) -> Scale {
         let now = self.advance(now);
@@ -331,8 +164,7 @@ impl<R: Id> DemandMonitor<R> {
         let ceiling = replicas.ceiling.max(floor);
         let entry = self.hot.entry(id).copied();
         let score = self.score_at(entry.as_ref(), now);
-        let settled =
-            entry.map_or(0, |entry| entry.settled_score(self.policy.weights.to_array(), now, self.derived.half_life));
+        let settled = entry.map_or(0, |entry| entry.settled_score(now, &self.derived));
 
         let (to, direction) = if count < floor {
             (floor, Direction::Up)
@@ -400,7 +232,7 @@ impl<R: Id> DemandMonitor<R> {
     }
 
     fn score_at(&self, entry: Option<&Entry>, now: u64) -> u16 {
-        entry.map_or(0, |entry| entry.score(self.policy.weights.to_array(), now, self.derived.half_life))
+        entry.map_or(0, |entry| entry.score(now, &self.derived))
     }
 
     /// What the budget of this window allows of `wanted`.

@@ -11,6 +11,8 @@
 //! It does not move data, detect failures, open sockets, read a clock or draw randomness. It does not move replicas while
 //! nothing fails and does not follow demand. A resource above 10 GiB gets its count and is booked as stripes; its
 //! hierarchy is planned apart, by a pure function.
+//! nothing fails, and does not lay out the hierarchy of resources above 10 GiB: these get their count and are booked as
+//! stripes.
 //!
 //! # Overview
 //!

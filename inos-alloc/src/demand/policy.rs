@@ -166,6 +166,7 @@ pub enum DemandPolicyError {
 pub(super) struct Derived {
     pub(super) half_life: u64,
     pub(super) cooldown: u64,
+    pub(super) weights: [u16; 4],
     pub(super) units: [Option<Unit>; 4],
 }
 
@@ -221,6 +222,6 @@ impl Derived {
         if policy.capacity == 0 {
             return Err(DemandPolicyError::NoCapacity);
         }
-        Ok(Self { half_life, cooldown, units })
+        Ok(Self { half_life, cooldown, weights: policy.weights.to_array(), units })
     }
 }
