@@ -22,7 +22,7 @@ impl Replicas {
     }
 }
 
-/// What [`DemandMonitor::decide`] answers.
+/// What [`DemandMonitor::decide`](crate::DemandMonitor::decide) answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// Recruit replicas until there are `to`, more than there are now.
@@ -63,7 +63,7 @@ pub enum Hold {
     },
 }
 
-/// What a [`DemandMonitor`] has done so far. A step told and not carried out is counted as well.
+/// What a [`DemandMonitor`](crate::DemandMonitor) has done so far. A step told and not carried out is counted as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DemandMetrics {
     /// Resources remembered at present.
