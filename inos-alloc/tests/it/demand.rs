@@ -111,6 +111,19 @@ fn what_is_not_known_scores_zero_and_steps_down() {
 }
 
 #[test]
+fn a_resource_that_is_new_does_not_step_down() {
+    let mut monitor = monitor(policy());
+    let replicas = Replicas { count: 7, floor: 3, ceiling: 7 };
+    for s in 100..=110 {
+        monitor.record(1, all(100), at(s * 1000));
+    }
+    // Two half-lives after the first record, and one interval.
+    let wait = Scale::Hold(Hold::WarmUp { until: at(161_000) });
+    assert_eq!(monitor.decide(&1, replicas, at(0), at(160_999)), wait);
+    assert_eq!(monitor.decide(&1, replicas, at(0), at(161_000)), Scale::Down { to: 6 });
+}
+
+#[test]
 fn an_evicted_resource_still_scales_down() {
     let mut monitor = monitor(DemandPolicy { capacity: 2, ..policy() });
     let mut follower = Follower::new(1, 3, 3, 7);

@@ -271,6 +271,11 @@ fn time_that_goes_backwards_stands_still() {
     }
     assert_eq!(forth.score(&1, at(12_000)), back.score(&1, at(1)));
     assert_eq!(forth.score(&1, at(40_000)), back.score(&1, at(40_000)));
+    // Of other resources, too: what is recorded at 2 s now is of 12 s.
+    forth.record(2, all(3_000_000), at(12_000));
+    back.record(2, all(3_000_000), at(2_000));
+    assert_eq!(forth.score(&2, at(20_000)), back.score(&2, at(20_000)));
+    assert!(forth.score(&2, at(20_000)).permille() > 0);
 }
 
 #[test]
