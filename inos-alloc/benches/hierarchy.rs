@@ -5,7 +5,7 @@ mod measured {
     use core::hint::black_box;
     use criterion::{Criterion, Throughput};
     use inos_alloc::{
-        Candidate, Demand, HierarchyLimits, NodeRef, RegionHubs, RegionId, Role, ZoneId, moves, plan_hierarchy,
+        Candidate, Demand, HierarchyLimits, NodeRef, RegionHubs, RegionId, Role, ZoneId, hub_moves, plan_hierarchy,
     };
 
     /// 100,000 chunks and a fifth of parity.
@@ -52,7 +52,7 @@ mod measured {
         let before = hubs(99, 10).layout(PIECES).expect("below the limit");
         let after = hubs(100, 10).layout(PIECES).expect("below the limit");
         group.bench_function("moves_120000_pieces_99_to_100_hubs", |bencher| {
-            bencher.iter(|| moves(black_box(&before), black_box(&after)).map(|moves| moves.total()));
+            bencher.iter(|| hub_moves(black_box(&before), black_box(&after)).map(|moves| moves.total()));
         });
         group.finish();
     }

@@ -1,8 +1,12 @@
 //! The state machine: nodes and reports in, placements and repairs out.
 
+mod explain;
 mod failover;
+mod index;
+mod moves;
 mod nodes;
 mod pieces;
+mod queue;
 mod route;
 mod select;
 
@@ -14,16 +18,21 @@ use core::time::Duration;
 use crate::error::{AllocateError, RemoveError, ReportError};
 use crate::id::{Id, seeded_hash};
 use crate::placement::{ExpiredBooking, Placement, Tolerance};
-use crate::policy::{ALLOCATE_MAX, Config, Policy};
+use crate::policy::{ALLOCATE_MAX, Config, Policy, Select, Weights};
 use crate::scheme::{PIECE_BYTES, Scheme, scheme_of};
+use crate::slab::Slab;
 use crate::spec::{NodeRef, NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
+use crate::trust::Outcome;
 use crate::units::{Capacity, Permille, RegionId, Requirements};
-use nodes::NodeTable;
+pub(crate) use index::{GroupKey, SPENT, Spent, load_key};
+use moves::Leaving;
+use nodes::{Ended, NodeTable, Status};
 pub use pieces::MAX_PIECES;
 use pieces::Pieces;
+use queue::{Queue, Queued};
 pub(crate) use select::{Arrangement, arrangement};
-use select::{Pick, Request};
+use select::{Pick, Request, Scratch};
 
 /// Expired bookings kept for [`Allocator::poll_expired`]; of more than these the oldest are dropped.
 const MAX_EXPIRED: usize = 4096;
@@ -32,6 +41,8 @@ const MAX_EXPIRED: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 struct Member {
     node: NodeRef,
+    /// Names the resource on the node; of no meaning for a member that is absent.
+    link: u32,
     over_target: bool,
     /// Bytes that the node's load or its bookings account for, at least `pieces` x piece size.
     covered_bytes: u64,
@@ -40,26 +51,50 @@ struct Member {
 }
 
 #[derive(Clone, Debug)]
-struct Resource {
+struct Resource<R> {
+    id: R,
     spec: ResourceSpec,
     near: Option<RegionId>,
+    select: Select,
+    weights: Weights,
     /// Where its order among equal nodes starts.
     rotation: u64,
     want: u32,
     floor: u32,
+    ceiling: u32,
     /// The primary first; never empty.
     members: Vec<Member>,
+    /// Nodes that failed and may come back before their share is given to others.
+    absent: Vec<Member>,
     pieces: Pieces,
+    queued: Option<Queued>,
     seq: u64,
 }
 
-impl Resource {
+impl<R> Resource<R> {
     fn piece_bytes(&self) -> u64 {
         self.spec.size.min(PIECE_BYTES)
     }
 
     fn over_target(&self) -> u32 {
         count_u32(self.members.iter().filter(|member| member.over_target).count())
+    }
+
+    /// What to look for when it needs nodes.
+    fn request(&self) -> Request<'_> {
+        Request {
+            spec: &self.spec,
+            near: self.near,
+            select: self.select,
+            weights: self.weights,
+            rotation: self.rotation,
+            want: self.want,
+            floor: self.floor,
+            members: &self.members,
+            except: None,
+            need: None,
+            within: None,
+        }
     }
 }
 
@@ -74,12 +109,18 @@ pub struct NodeLoad {
     pub effective_permille: u32,
     /// What is free, the bookings taken off.
     pub free: Capacity,
+    /// Round trip to the edge of its region at its last report.
+    pub last_mile: Duration,
     /// Requests it was serving at its last report.
     pub inflight: u32,
     /// Bookings that no report has confirmed.
     pub bookings: usize,
     /// Resources it carries.
     pub resources: usize,
+    /// What came of requests to it: 500 is neutral, and what no news turns to.
+    pub reputation: Permille,
+    /// What it may be given in one window before nodes with a share left come first, in thousandths of its capacity.
+    pub share_permille: u32,
 }
 
 /// Decides where resources are and where requests go. See the crate's documentation for the driving loop.
@@ -91,10 +132,18 @@ pub struct Allocator<N, R> {
     config: Config,
     now: Duration,
     seq: u64,
-    nodes: NodeTable<N, R>,
+    nodes: NodeTable<N>,
     latencies: BTreeMap<(RegionId, RegionId), Duration>,
-    resources: BTreeMap<R, Resource>,
+    /// By number.
+    resources: Slab<Resource<R>>,
+    numbers: BTreeMap<R, u32>,
+    /// Failed nodes that may come back, and the numbers of the resources that they may still have.
+    failed: BTreeMap<NodeRef, Vec<u32>>,
+    queue: Queue<R>,
+    /// By slot of the node.
+    leaving: BTreeMap<u32, Leaving>,
     expired: VecDeque<ExpiredBooking<R>>,
+    scratch: Scratch,
 }
 
 impl<N: Id, R: Id> Allocator<N, R> {
@@ -105,10 +154,15 @@ impl<N: Id, R: Id> Allocator<N, R> {
             config,
             now: Duration::ZERO,
             seq: 0,
-            nodes: NodeTable::new(config.seed),
+            nodes: NodeTable::new(&config),
             latencies: BTreeMap::new(),
-            resources: BTreeMap::new(),
+            resources: Slab::new(),
+            numbers: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            queue: Queue::new(),
+            leaving: BTreeMap::new(),
             expired: VecDeque::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -122,7 +176,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
     ///
     /// With 2^32 nodes in the mesh.
     pub fn upsert(&mut self, spec: NodeSpec<N>) -> NodeRef {
-        self.nodes.upsert(spec)
+        let before = self.nodes.lookup(&spec.id);
+        let node = self.nodes.upsert(spec);
+        if let Some(before) = before.filter(|&before| before != node) {
+            self.forget_absence(before);
+        }
+        node
     }
 
     /// The handle of a node, healthy or failed. O(log n).
@@ -135,26 +194,28 @@ impl<N: Id, R: Id> Allocator<N, R> {
     ///
     /// # Errors
     ///
-    /// [`RemoveError::InUse`] while it carries resources: a node that leaves with data is a failure, and
-    /// [`Allocator::node_failed`] says what has to be moved. After that it can be removed.
+    /// [`RemoveError::InUse`] while it carries resources: [`Allocator::drain`] moves them away while the node is there,
+    /// [`Allocator::node_failed`] when it is gone. After that it can be removed.
     pub fn remove(&mut self, node: NodeRef) -> Result<(), RemoveError> {
-        let resources = self.nodes.get(node).ok_or(RemoveError::UnknownNode)?.held.len();
+        let resources = self.nodes.get(node).ok_or(RemoveError::UnknownNode)?.link_count();
         if resources > 0 {
-            return Err(RemoveError::InUse { resources });
+            return Err(RemoveError::InUse { resources: usize::try_from(resources).unwrap_or(usize::MAX) });
         }
+        self.forget_absence(node);
+        self.leaving.remove(&node.index);
         self.nodes.remove(node);
         Ok(())
     }
 
     /// A node says how loaded it is. Bookings that it counts are confirmed: from now on its own figure includes them.
-    /// O(log n) and O(log n) per booking confirmed.
+    /// O(1), and O(1) per booking confirmed.
     ///
     /// # Errors
     ///
     /// [`ReportError::UnknownNode`] for a handle without a healthy node, [`ReportError::Outdated`] for a report that a
     /// newer one overtook, [`ReportError::FromTheFuture`] for one that counts what was never decided.
     pub fn report(&mut self, node: NodeRef, report: NodeReport, now: Duration) -> Result<(), ReportError> {
-        let last = self.nodes.get_healthy(node).ok_or(ReportError::UnknownNode)?.last_seq;
+        let last = self.nodes.last_seq(node).ok_or(ReportError::UnknownNode)?;
         if report.seq < last {
             return Err(ReportError::Outdated { seq: report.seq, last });
         }
@@ -162,8 +223,24 @@ impl<N: Id, R: Id> Allocator<N, R> {
             return Err(ReportError::FromTheFuture { seq: report.seq, last: self.seq });
         }
         self.advance(now);
-        self.nodes.report(node, &report);
+        self.nodes.report(node, &report, self.now);
+        if self.leaving.get(&node.index).is_some_and(|leaving| leaving.seq <= report.seq) {
+            self.leaving.remove(&node.index);
+        }
         Ok(())
+    }
+
+    /// What came of a request to a node counts for its reputation, and so for its place among nodes of the same load and
+    /// for how much it may be given at a time. `false` for a handle without a node. O(1).
+    ///
+    /// A piece that failed verification is [`Outcome::Bad`]. `docs/policy.md` has how much each outcome counts.
+    pub fn observe_outcome(&mut self, node: NodeRef, outcome: Outcome, now: Duration) -> bool {
+        let known = self.nodes.get(node).is_some();
+        if known {
+            self.advance(now);
+            self.nodes.observe(node, outcome, self.now);
+        }
+        known
     }
 
     /// Sets the round trip between two regions, in both directions. Within a region it is zero unless set.
@@ -178,53 +255,68 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if a == b { Some(set.unwrap_or(Duration::ZERO)) } else { set }
     }
 
-    /// How many healthy nodes below half load meet the requirements, before anything is added. O(n).
+    /// How many healthy nodes below half load meet the requirements, before anything is added. O(groups), where a group is
+    /// what nodes of a zone with the same capabilities and the same order of size are; O(n) when memory is required.
     #[must_use]
     pub fn usable(&self, requires: &Requirements) -> usize {
-        let below_half = (u32::from(ALLOCATE_MAX.value()), 0, 0);
-        self.nodes
-            .zones()
-            .values()
-            .flat_map(|keys| keys.range(..below_half))
-            .filter(|&&(_, _, index)| self.nodes.at(index).is_some_and(|node| node.meets(requires)))
-            .count()
+        let index = self.nodes.index();
+        let groups = index.zones().iter().flat_map(|zone| &zone.groups).map(|&group| index.group(group));
+        let able = groups.filter(|group| group.key.capabilities.contains(requires.capabilities));
+        if requires.memory_mb == 0 {
+            return able.map(|group| group.open_count()).sum();
+        }
+        let half = u32::from(ALLOCATE_MAX.value());
+        let nodes = able.flat_map(|group| group.members()).filter_map(|&node| self.nodes.at(node));
+        nodes.filter(|node| node.effective_permille() < half && node.meets(requires)).count()
     }
 
-    /// How many nodes are healthy.
+    /// How many nodes are in the mesh and have not failed; those that are drained count.
     #[must_use]
     pub fn healthy_count(&self) -> usize {
-        self.nodes.healthy_count()
+        self.nodes.alive_count()
     }
 
     /// What a node is, healthy or failed.
     #[must_use]
     pub fn node(&self, node: NodeRef) -> Option<&NodeSpec<N>> {
-        self.nodes.get(node).map(|node| &node.spec)
+        self.nodes.get(node).map(|node| node.spec)
     }
 
     /// Whether the handle names a node that has not failed.
     #[must_use]
     pub fn is_healthy(&self, node: NodeRef) -> bool {
-        self.nodes.get_healthy(node).is_some()
+        self.nodes.get_alive(node).is_some()
     }
 
-    /// How loaded a healthy node is; `None` for any other handle.
+    /// Whether the node is on its way out: it serves, and gets nothing new.
+    #[must_use]
+    pub fn is_draining(&self, node: NodeRef) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.status() == Status::Draining)
+    }
+
+    /// How loaded a node is; `None` for a handle without a node, and for one that failed.
     #[must_use]
     pub fn load(&self, node: NodeRef) -> Option<NodeLoad> {
-        self.nodes.get_healthy(node).map(|node| NodeLoad {
-            reported: node.reported,
-            booked_permille: node.booked_permille,
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        self.nodes.get_alive(node).map(|node| NodeLoad {
+            reported: node.reported(),
+            booked_permille: node.booked_permille(),
             effective_permille: node.effective_permille(),
             free: node.free(),
-            inflight: node.inflight,
-            bookings: node.bookings.len(),
-            resources: node.held.len(),
+            last_mile: node.last_mile(),
+            inflight: node.inflight(),
+            bookings: count(node.booking_count()),
+            resources: count(node.link_count()),
+            reputation: node.trust().reputation(&self.config.trust, self.now),
+            share_permille: node.trust().share_permille(),
         })
     }
 
-    /// The resources on a node, in ascending order.
+    /// The resources on a node, in ascending order. O(k log k) for `k` resources.
     pub fn resources_on(&self, node: NodeRef) -> impl Iterator<Item = R> + '_ {
-        self.nodes.get(node).into_iter().flat_map(|node| node.held.keys().copied())
+        let mut carried: Vec<R> = self.nodes.carried(node).map(|(number, _)| self.resources[number].id).collect();
+        carried.sort_unstable();
+        carried.into_iter()
     }
 
     /// Number of the last decision that booked anything; 0 before the first.
@@ -235,9 +327,11 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Chooses the nodes of a resource and books its load on them at once.
     ///
-    /// O((g + k) log n) for a count of `k` over `z` zones plus O(k z), where `g` is the number of nodes passed over because
-    /// they lack a capability or the room. A blob that is cut up needs more of each node when fewer can take it: then nodes
-    /// are counted again, at most `k` times. Classes that go by latency look at every node below half load.
+    /// O(g log g + k z + p): `k` is the count, `g` the number of groups (nodes of a zone with the same capabilities and the
+    /// same order of size), `z` the zones of a region, `p` the nodes that are passed over because they lack the room. The
+    /// number of nodes does not matter. A blob that is cut up needs more of each node when fewer can take it: then nodes
+    /// are counted again, at most `k` times. Classes that go by latency look at every node below half load in the regions
+    /// that are near enough.
     ///
     /// # Errors
     ///
@@ -250,65 +344,83 @@ impl<N: Id, R: Id> Allocator<N, R> {
         policy: &Policy,
         now: Duration,
     ) -> Result<Placement, AllocateError> {
-        if let Some(placed) = self.resources.get(&resource) {
-            return Err(AllocateError::AlreadyAllocated { granted: count_u32(placed.members.len()) });
+        if let Some(&number) = self.numbers.get(&resource) {
+            return Err(AllocateError::AlreadyAllocated { granted: count_u32(self.resources[number].members.len()) });
         }
         if matches!(arrangement(&spec.class), Arrangement::Nearest { .. }) && policy.near.is_none() {
             return Err(AllocateError::NeedsConsumer);
         }
         self.advance(now);
         let target = replica_target(spec, &policy.tiers);
-        let rotation = seeded_hash(!self.config.seed, resource.to_bytes().as_ref());
-        let request =
-            Request { spec, near: policy.near, rotation, want: target.want, floor: target.floor, members: &[] };
-        let selection = self.select(&request);
-        if selection.picks.is_empty() {
-            return Err(AllocateError::NoUsableNode { want: target.want, healthy: self.nodes.healthy_count() });
-        }
-        let mut members = self.to_members(&selection.picks, selection.need);
-        self.primary_first(&mut members, policy.near, rotation);
-        self.seq += 1;
-        self.book_all(resource, &selection.picks, selection.need);
         let placed = Resource {
+            id: resource,
             spec: *spec,
             near: policy.near,
-            rotation,
+            select: policy.select,
+            weights: policy.weights,
+            rotation: seeded_hash(!self.config.seed, resource.to_bytes().as_ref()),
             want: target.want,
             floor: target.floor,
-            members,
+            ceiling: target.ceiling,
+            members: Vec::new(),
+            absent: Vec::new(),
             pieces: Pieces::None,
-            seq: self.seq,
+            queued: None,
+            seq: self.seq + 1,
         };
-        let placement = self.describe(&placed);
-        self.resources.insert(resource, placed);
-        Ok(placement)
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let selection = self.select_with(&placed.request(), &mut scratch);
+        self.scratch = scratch;
+        if selection.picks.is_empty() {
+            return Err(AllocateError::NoUsableNode { want: target.want, healthy: self.nodes.alive_count() });
+        }
+        self.seq += 1;
+        let mut members = self.to_members(&selection.picks, selection.need);
+        let primary = self.best_primary(&members, policy.near, placed.rotation);
+        let number = self.resources.insert(placed);
+        self.numbers.insert(resource, number);
+        self.settle_in(number, &mut members, &selection.picks, selection.need);
+        members[..=primary].rotate_right(1);
+        self.resources[number].members = members;
+        Ok(self.describe(&self.resources[number]))
     }
 
     /// Forgets a resource, its pieces and its bookings. What its nodes have reported already stays in their load until
     /// they report again. `false` when it was not known. O(k log n).
     pub fn release(&mut self, resource: &R) -> bool {
-        let Some(placed) = self.resources.remove(resource) else { return false };
-        for member in placed.members {
-            self.nodes.let_go(member.node, resource);
-        }
+        let Some(number) = self.numbers.get(resource).copied() else { return false };
+        self.drop_resource(number);
         true
+    }
+
+    fn drop_resource(&mut self, number: u32) {
+        self.unqueue(number);
+        let Some(placed) = self.resources.remove(number) else { return };
+        self.numbers.remove(&placed.id);
+        for member in placed.members {
+            self.nodes.detach(member.link);
+        }
     }
 
     /// Where a resource is now. O(pieces).
     #[must_use]
     pub fn placement(&self, resource: &R) -> Option<Placement> {
-        self.resources.get(resource).map(|placed| self.describe(placed))
+        self.find(resource).map(|placed| self.describe(placed))
+    }
+
+    fn find(&self, resource: &R) -> Option<&Resource<R>> {
+        self.numbers.get(resource).map(|&number| &self.resources[number])
     }
 
     /// The resources that are placed, in ascending order.
     pub fn resources(&self) -> impl Iterator<Item = R> + '_ {
-        self.resources.keys().copied()
+        self.numbers.keys().copied()
     }
 
-    /// When the next booking expires: the latest time for the next call with `now`.
+    /// When the next booking expires or the next repair is due: the latest time for the next call with `now`.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.nodes.next_deadline()
+        self.nodes.next_deadline().into_iter().chain(self.queue.next_due()).min()
     }
 
     /// A booking that was dropped because no report confirmed it within
@@ -318,58 +430,56 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.expired.pop_front()
     }
 
-    /// Drops expired bookings.
+    /// Drops expired bookings and makes repairs due.
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        while let Some((node, seq, booking)) = self.nodes.pop_expired(self.now) {
-            if let Some(placed) = self.resources.get_mut(&booking.resource) {
-                let piece_bytes = placed.piece_bytes();
-                for member in placed.members.iter_mut().filter(|member| member.node == node) {
-                    // Pieces placed from now on are booked anew; those placed before are as good as counted.
-                    let on_it = member.pieces.saturating_mul(piece_bytes);
-                    member.covered_bytes = member.covered_bytes.saturating_sub(booking.need.bytes).max(on_it);
-                }
+        while let Some(Ended { node, resource, seq, load_permille, need }) = self.nodes.pop_expired(self.now) {
+            let placed = &mut self.resources[resource];
+            let piece_bytes = placed.piece_bytes();
+            for member in placed.members.iter_mut().filter(|member| member.node == node) {
+                // Pieces placed from now on are booked anew; those placed before are as good as counted.
+                let on_it = member.pieces.saturating_mul(piece_bytes);
+                member.covered_bytes = member.covered_bytes.saturating_sub(need.bytes).max(on_it);
             }
             if self.expired.len() == MAX_EXPIRED {
                 self.expired.pop_front();
             }
-            let load_permille = booking.load_permille;
-            self.expired.push_back(ExpiredBooking { resource: booking.resource, node, seq, load_permille });
+            self.expired.push_back(ExpiredBooking { resource: placed.id, node, seq, load_permille });
         }
+        self.make_due();
     }
 
     fn to_members(&self, picks: &[Pick], need: Capacity) -> Vec<Member> {
         let member = |pick: &Pick| {
             let node = self.nodes.handle(pick.index)?;
-            Some(Member { node, over_target: pick.over_target, covered_bytes: need.bytes, pieces: 0 })
+            let over_target = pick.over_target;
+            Some(Member { node, link: crate::slab::NONE, over_target, covered_bytes: need.bytes, pieces: 0 })
         };
         picks.iter().filter_map(member).collect()
     }
 
-    fn book_all(&mut self, resource: R, picks: &[Pick], need: Capacity) {
-        let deadline = self.now.saturating_add(self.config.booking_ttl);
-        for pick in picks {
-            self.nodes.book(pick.index, self.seq, resource, pick.added_permille, need, deadline);
+    /// Ties a resource to new members and books what they need; `members` are those of the picks, in their order.
+    fn settle_in(&mut self, number: u32, members: &mut [Member], picks: &[Pick], need: Capacity) {
+        let ttl = self.config.booking_ttl;
+        for (member, pick) in members.iter_mut().zip(picks) {
+            member.link = self.nodes.attach(pick.index, number);
+            self.nodes.book(member.link, self.seq, pick.added_permille, need, self.now, ttl);
         }
     }
 
-    /// Moves the best member to the front: the nearest, then the most capable, then the least loaded, then the tie
-    /// order. The order of the others stays.
-    fn primary_first(&self, members: &mut [Member], near: Option<RegionId>, rotation: u64) {
+    /// Position of the best primary: the nearest, then the most capable, then the least loaded, then the tie order.
+    fn best_primary(&self, members: &[Member], near: Option<RegionId>, rotation: u64) -> usize {
         let rank = |member: &Member| {
             let index = member.node.index;
             let node = self.nodes.at(index)?;
             let latency = self.latency_or_max(near, index);
-            let tie = node.tie.wrapping_sub(rotation);
+            let tie = self.nodes.tie(node).wrapping_sub(rotation);
             Some((latency, Reverse(node.spec.capabilities.count()), node.effective_permille(), tie, index))
         };
-        let best = (0..members.len()).min_by_key(|&position| rank(&members[position]));
-        if let Some(best) = best {
-            members[..=best].rotate_right(1);
-        }
+        (0..members.len()).min_by_key(|&position| rank(&members[position])).unwrap_or(0)
     }
 
-    fn describe(&self, placed: &Resource) -> Placement {
+    fn describe(&self, placed: &Resource<R>) -> Placement {
         let replicas: Vec<NodeRef> = placed.members.iter().map(|member| member.node).collect();
         let granted = count_u32(replicas.len());
         Placement {
@@ -384,7 +494,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
     }
 
-    fn achieved(&self, placed: &Resource) -> Tolerance {
+    fn achieved(&self, placed: &Resource<R>) -> Tolerance {
         match (&placed.pieces, scheme_of(&placed.spec)) {
             (Pieces::None, Scheme::Copies) => self.copies_tolerance(placed.members.iter().map(|member| member.node)),
             (Pieces::None, _) => Tolerance::default(),

@@ -1,6 +1,5 @@
 //! How much each resource is asked for, and whether it should have more replicas, or fewer.
 
-mod decay;
 mod entry;
 mod hot;
 mod policy;
@@ -11,11 +10,12 @@ pub use scale::{DemandMetrics, Hold, Replicas, Scale};
 
 use core::time::Duration;
 
+use crate::decay::nanos;
 use crate::id::Id;
 use crate::units::Demand;
 use entry::{Direction, Entry, WARM_UP_HALF_LIVES};
 use hot::HotSet;
-use policy::{Derived, nanoseconds};
+use policy::Derived;
 
 /// Replicas moved since the window opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -146,7 +146,7 @@ impl<R: Id> DemandMonitor<R> {
     /// half-life. O(log n).
     #[must_use]
     pub fn score(&self, id: &R, now: Duration) -> Demand {
-        Demand::saturating(self.score_at(self.hot.entry(id), nanoseconds(now).max(self.latest)))
+        Demand::saturating(self.score_at(self.hot.entry(id), nanos(now).max(self.latest)))
     }
 
     /// Whether `id` should have more replicas, or fewer, when its count last changed at `last_change`.
@@ -185,7 +185,7 @@ impl<R: Id> DemandMonitor<R> {
             return Scale::Hold(Hold::AtBound);
         }
         let last_step = entry.and_then(|entry| entry.step).map_or(0, |(at, _)| at);
-        let until = nanoseconds(last_change).min(now).max(last_step).saturating_add(self.derived.cooldown);
+        let until = nanos(last_change).min(now).max(last_step).saturating_add(self.derived.cooldown);
         if now < until {
             return Scale::Hold(Hold::Cooldown { until: Duration::from_nanos(until) });
         }
@@ -227,7 +227,7 @@ impl<R: Id> DemandMonitor<R> {
     }
 
     fn advance(&mut self, now: Duration) -> u64 {
-        self.latest = self.latest.max(nanoseconds(now));
+        self.latest = self.latest.max(nanos(now));
         self.latest
     }
 

@@ -107,3 +107,24 @@ pub enum RemoveError {
         resources: usize,
     },
 }
+
+/// Why [`Allocator::node_returned`](crate::Allocator::node_returned) refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReturnError {
+    /// The caller's fault: the handle names no node. It was removed, or has joined again with nothing.
+    #[error("the handle names no node")]
+    UnknownNode,
+    /// The caller's fault: the node has not failed.
+    #[error("the node has not failed")]
+    NotFailed,
+}
+
+/// Why [`Allocator::drain`](crate::Allocator::drain) refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// The caller's fault: the handle names no node, or one that has failed and so carries nothing.
+    #[error("the handle names no healthy node")]
+    UnknownNode,
+}

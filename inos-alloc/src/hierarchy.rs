@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 pub use error::{HierarchyError, LayoutError};
 use hubs::HubSpec;
 pub use hubs::{PieceHubs, RegionHubs};
-pub use layout::{ChangedPiece, HubIndexes, HubLayout, HubSet, MoveCount, Moves, moves};
+pub use layout::{ChangedPiece, HubIndexes, HubLayout, HubMoves, HubSet, MoveCount, hub_moves};
 use quota::share_evenly;
 use rendezvous::{node_score, region_rank, zone_rank};
 
@@ -176,7 +176,7 @@ type Ranked<'a> = (u128, &'a Candidate);
 ///
 /// ```
 /// use inos_alloc::{
-///     Candidate, Demand, HierarchyLimits, LayoutError, NodeRef, RegionId, Role, ZoneId, moves, plan_hierarchy,
+///     Candidate, Demand, HierarchyLimits, LayoutError, NodeRef, RegionId, Role, ZoneId, hub_moves, plan_hierarchy,
 /// };
 ///
 /// let candidate = |index: u32| Candidate {
@@ -204,7 +204,7 @@ type Ranked<'a> = (u128, &'a Candidate);
 /// nodes.retain(|candidate| candidate.node != gone);
 /// let plan = plan_hierarchy(7, &nodes, Demand::ZERO, &limits)?;
 /// let after = plan.regions[0].layout(12_000)?;
-/// let total = moves(&before, &after)?.total();
+/// let total = hub_moves(&before, &after)?.total();
 /// let held = before.pieces_of(gone).count() as u64;
 /// assert!(total.moved + total.dropped >= held && total.moved <= held + held / 10);
 ///

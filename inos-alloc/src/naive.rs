@@ -8,13 +8,14 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use crate::allocator::{Arrangement, arrangement};
+use crate::allocator::{Arrangement, GroupKey, SPENT, Spent, arrangement, load_key};
 use crate::error::AllocateError;
-use crate::id::{Id, seeded_hash};
+use crate::id::{Id, mix, seeded_hash};
 use crate::policy::{ALLOCATE_MAX, Config, Policy, ROUTE_MAX};
 use crate::scheme::{Scheme, added_permille, need_per_node, scheme_of};
 use crate::spec::{NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
+use crate::trust::{Outcome, Trust};
 use crate::units::{Capacity, RegionId, ZoneId};
 
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ struct Node<N> {
     spec: NodeSpec<N>,
     healthy: bool,
     report: Option<NodeReport>,
+    trust: Trust,
 }
 
 #[derive(Clone, Debug)]
@@ -30,7 +32,16 @@ struct Booking<N, R> {
     node: N,
     seq: u64,
     need: Capacity,
+    /// Of the node's capacity now.
+    load_permille: u32,
     deadline: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member<N> {
+    id: N,
+    over_target: bool,
+    share_permille: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +51,9 @@ struct Resource<N, R> {
     near: Option<RegionId>,
     want: u32,
     floor: u32,
-    members: Vec<(N, bool)>,
+    members: Vec<Member<N>>,
+    absent: Vec<Member<N>>,
+    repair_at: Option<Duration>,
 }
 
 /// The answer of the naive twin: ids instead of handles, the primary first.
@@ -55,6 +68,10 @@ pub struct NaivePlacement<N> {
 }
 
 /// The readable twin of [`Allocator`](crate::Allocator). Every call is O(everything).
+///
+/// Nodes that are alike in all that counts are chosen by where they stand in an index, which this twin does not have. It
+/// takes those that `like` names, where that is one of the right choices: it answers the same nodes as the allocator if
+/// and only if each of the allocator's choices was right.
 #[derive(Clone, Debug)]
 pub struct NaiveAllocator<N, R> {
     config: Config,
@@ -70,8 +87,12 @@ struct Search<'a, N> {
     spec: &'a ResourceSpec,
     near: Option<RegionId>,
     rotation: u64,
-    members: &'a [(N, bool)],
+    members: &'a [Member<N>],
+    like: &'a [N],
 }
+
+/// What orders the nodes that can take a resource; the least is next.
+type Rank = (bool, u32, u32, u32, Duration, u16, u32, Option<GroupKey>, u64);
 
 impl<N: Id, R: Id> NaiveAllocator<N, R> {
     /// As [`Allocator::new`](crate::Allocator::new).
@@ -91,9 +112,24 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     /// As [`Allocator::upsert`](crate::Allocator::upsert).
     pub fn upsert(&mut self, spec: NodeSpec<N>) {
         match self.nodes.iter_mut().find(|node| node.spec.id == spec.id) {
-            Some(node) if node.healthy => node.spec = spec,
-            Some(node) => *node = Node { spec, healthy: true, report: None },
-            None => self.nodes.push(Node { spec, healthy: true, report: None }),
+            Some(node) if node.healthy => {
+                let changed = node.spec.capacity != spec.capacity;
+                node.spec = spec;
+                for booking in self.bookings.iter_mut().filter(|booking| booking.node == spec.id && changed) {
+                    // A share of what the node has now; all of it when it cannot hold that any more.
+                    booking.load_permille = added_permille(booking.need, spec.capacity).unwrap_or(1000).min(1000);
+                }
+            }
+            Some(node) => {
+                *node = Node { spec, healthy: true, report: None, trust: node.trust };
+                for placed in &mut self.resources {
+                    placed.absent.retain(|member| member.id != spec.id);
+                }
+            }
+            None => {
+                let trust = Trust::new(&self.config.trust);
+                self.nodes.push(Node { spec, healthy: true, report: None, trust });
+            }
         }
     }
 
@@ -111,6 +147,26 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         node.report = Some(report);
         self.advance(now);
         self.bookings.retain(|booking| booking.node != id || booking.seq > report.seq);
+        let members = self.resources.iter().flat_map(|placed| &placed.members).filter(|member| member.id == id);
+        let carried: u32 = members.map(|member| member.share_permille).sum();
+        let booked: u32 = self.bookings.iter().filter(|booking| booking.node == id).map(|b| b.load_permille).sum();
+        let (policy, now) = (self.config.trust, self.now);
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == id) {
+            node.trust.report(report.load, carried.saturating_sub(booked), &policy, now);
+        }
+        true
+    }
+
+    /// As [`Allocator::observe_outcome`](crate::Allocator::observe_outcome).
+    pub fn observe_outcome(&mut self, id: N, outcome: Outcome, now: Duration) -> bool {
+        if !self.nodes.iter().any(|node| node.spec.id == id) {
+            return false;
+        }
+        self.advance(now);
+        let (policy, now) = (self.config.trust, self.now);
+        for node in self.nodes.iter_mut().filter(|node| node.spec.id == id) {
+            node.trust.observe(outcome, &policy, now);
+        }
         true
     }
 
@@ -131,6 +187,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         id: R,
         spec: &ResourceSpec,
         policy: &Policy,
+        like: &[N],
         now: Duration,
     ) -> Result<NaivePlacement<N>, AllocateError> {
         if let Some(placed) = self.resources.iter().find(|placed| placed.id == id) {
@@ -143,19 +200,20 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         }
         self.advance(now);
         let target = replica_target(spec, &policy.tiers);
-        let rotation = seeded_hash(!self.config.seed, id.to_bytes().as_ref());
-        let search = Search { spec, near: policy.near, rotation, members: &[] };
+        let rotation = self.rotation(id);
+        let search = Search { spec, near: policy.near, rotation, members: &[], like };
         let (picks, need) = self.select(&search, target.want, target.floor);
         if picks.is_empty() {
             let healthy = self.nodes.iter().filter(|node| node.healthy).count();
             return Err(AllocateError::NoUsableNode { want: target.want, healthy });
         }
-        let members = self.primary_first(picks.clone(), policy.near, rotation);
-        self.seq += 1;
-        self.book(id, &picks, need);
+        let members = self.primary_first(picks, policy.near, rotation);
         let (near, want, floor) = (policy.near, target.want, target.floor);
-        self.resources.push(Resource { id, spec: *spec, near, want, floor, members });
+        let (absent, repair_at) = (Vec::new(), None);
+        self.resources.push(Resource { id, spec: *spec, near, want, floor, members: Vec::new(), absent, repair_at });
         self.resources.sort_by_key(|placed| placed.id);
+        self.seq += 1;
+        self.book(id, members, need);
         self.placement(id).ok_or(AllocateError::NeedsConsumer)
     }
 
@@ -163,9 +221,9 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     #[must_use]
     pub fn placement(&self, id: R) -> Option<NaivePlacement<N>> {
         let placed = self.resources.iter().find(|placed| placed.id == id)?;
-        let over = placed.members.iter().filter(|member| member.1).count();
+        let over = placed.members.iter().filter(|member| member.over_target).count();
         Some(NaivePlacement {
-            replicas: placed.members.iter().map(|member| member.0).collect(),
+            replicas: placed.members.iter().map(|member| member.id).collect(),
             want: placed.want,
             over_target: u32::try_from(over).unwrap_or(u32::MAX),
         })
@@ -180,8 +238,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     }
 
     /// As [`Allocator::nodes_failed`](crate::Allocator::nodes_failed), for resources whose pieces were not placed. Answers
-    /// the affected resources in the order of repair.
-    pub fn nodes_failed(&mut self, ids: &[N], now: Duration) -> Vec<R> {
+    /// the affected resources in the order of repair. `like` gives the nodes that a resource may be expected to have.
+    pub fn nodes_failed(&mut self, ids: &[N], like: &impl Fn(R) -> Vec<N>, now: Duration) -> Vec<R> {
         self.advance(now);
         let mut failed = Vec::new();
         for node in self.nodes.iter_mut().filter(|node| node.healthy && ids.contains(&node.spec.id)) {
@@ -190,59 +248,114 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         }
         self.bookings.retain(|booking| !failed.contains(&booking.node));
         let mut affected = Vec::new();
-        for placed in &mut self.resources {
-            let (before, primary) = (placed.members.len(), placed.members[0].0);
-            placed.members.retain(|member| !failed.contains(&member.0));
-            if placed.members.len() < before {
-                let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
-                let left = if whole { placed.members.len() } else { 1 };
-                affected.push((left == 0, left.saturating_sub(1), placed.id, primary));
+        for position in 0..self.resources.len() {
+            let placed = &mut self.resources[position];
+            let (before, primary) = (placed.members.len(), placed.members[0].id);
+            placed.absent.extend(placed.members.iter().filter(|member| failed.contains(&member.id)));
+            placed.members.retain(|member| !failed.contains(&member.id));
+            if placed.members.len() == before {
+                continue;
+            }
+            let (gone, remaining) = Self::urgency(placed);
+            affected.push((gone, remaining, placed.id));
+            if failed.contains(&primary) {
+                let (near, rotation) = (placed.near, self.rotation(self.resources[position].id));
+                let members = self.primary_first(self.resources[position].members.clone(), near, rotation);
+                self.resources[position].members = members;
             }
         }
-        affected.sort_by_key(|&(gone, remaining, id, _)| (gone, remaining, id));
-        for &(_, _, id, primary) in &affected {
-            self.recruit(id, primary);
+        affected.sort_unstable();
+        for &(_, _, id) in &affected {
+            let Some(placed) = self.resources.iter_mut().find(|placed| placed.id == id) else { continue };
+            let have = u32::try_from(placed.members.len()).unwrap_or(u32::MAX);
+            let recruit_below = self.config.recruit_below.unwrap_or(5);
+            let urgent = have < placed.floor.min(placed.want) || have < recruit_below.min(placed.want);
+            if urgent || self.config.grace == Duration::ZERO {
+                self.recruit(id, &like(id));
+            } else {
+                placed.repair_at = placed.repair_at.or(Some(self.now.saturating_add(self.config.grace)));
+            }
         }
-        affected.into_iter().map(|(_, _, id, _)| id).collect()
+        affected.into_iter().map(|(_, _, id)| id).collect()
     }
 
-    fn recruit(&mut self, id: R, primary: N) {
+    /// As [`Allocator::repair`](crate::Allocator::repair) without a bound.
+    pub fn repair(&mut self, like: &impl Fn(R) -> Vec<N>, now: Duration) {
+        self.advance(now);
+        let due = self.resources.iter().filter(|placed| placed.repair_at.is_some_and(|at| at <= self.now));
+        let mut due: Vec<_> = due.map(|placed| (Self::urgency(placed), placed.id)).collect();
+        due.sort_unstable();
+        for (_, id) in due {
+            self.recruit(id, &like(id));
+        }
+    }
+
+    /// As [`Allocator::node_returned`](crate::Allocator::node_returned); the resources it kept.
+    pub fn node_returned(&mut self, id: N, now: Duration) -> Option<Vec<R>> {
+        let node = self.nodes.iter_mut().find(|node| node.spec.id == id && !node.healthy)?;
+        node.healthy = true;
+        self.advance(now);
+        let mut kept = Vec::new();
+        for placed in &mut self.resources {
+            let Some(at) = placed.absent.iter().position(|member| member.id == id) else { continue };
+            let member = placed.absent.swap_remove(at);
+            if u32::try_from(placed.members.len()).is_ok_and(|have| have < placed.want) {
+                placed.members.push(Member { share_permille: 0, ..member });
+                kept.push(placed.id);
+                if placed.absent.is_empty() {
+                    placed.repair_at = None;
+                }
+            }
+        }
+        Some(kept)
+    }
+
+    fn urgency(placed: &Resource<N, R>) -> (bool, usize) {
+        let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
+        if whole { (placed.members.is_empty(), placed.members.len().saturating_sub(1)) } else { (false, 0) }
+    }
+
+    fn rotation(&self, id: R) -> u64 {
+        seeded_hash(!self.config.seed, id.to_bytes().as_ref())
+    }
+
+    fn recruit(&mut self, id: R, like: &[N]) {
         let Some(position) = self.resources.iter().position(|placed| placed.id == id) else { return };
         let placed = self.resources[position].clone();
-        let rotation = seeded_hash(!self.config.seed, id.to_bytes().as_ref());
-        let search = Search { spec: &placed.spec, near: placed.near, rotation, members: &placed.members };
-        let (recruits, need) = self.select(&search, placed.want, placed.floor);
-        let keeps_primary = placed.members.first().is_some_and(|member| member.0 == primary);
-        let mut members = if keeps_primary {
-            placed.members.clone()
-        } else {
-            self.primary_first(placed.members.clone(), placed.near, rotation)
-        };
-        members.extend(recruits.clone());
+        let rotation = self.rotation(id);
+        let search = Search { spec: &placed.spec, near: placed.near, rotation, members: &placed.members, like };
+        let (mut recruits, need) = self.select(&search, placed.want, placed.floor);
         if placed.members.is_empty() {
-            members = self.primary_first(members, placed.near, rotation);
+            recruits = self.primary_first(recruits, placed.near, rotation);
         }
         self.seq += 1;
-        self.book(id, &recruits, need);
-        if members.is_empty() {
+        self.book(id, recruits, need);
+        let now = self.now;
+        let placed = &mut self.resources[position];
+        if placed.members.is_empty() {
             self.resources.remove(position);
+        } else if u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want) {
+            placed.absent.clear();
+            placed.repair_at = None;
         } else {
-            self.resources[position].members = members;
+            placed.repair_at = Some(now.saturating_add(self.config.grace));
         }
     }
 
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
         let now = self.now;
+        for booking in self.bookings.iter().filter(|booking| booking.deadline <= now) {
+            let placed = self.resources.iter_mut().filter(|placed| placed.id == booking.resource);
+            for member in placed.flat_map(|placed| &mut placed.members).filter(|member| member.id == booking.node) {
+                member.share_permille = member.share_permille.saturating_sub(booking.load_permille);
+            }
+        }
         self.bookings.retain(|booking| booking.deadline > now);
     }
 
     fn effective(&self, node: &Node<N>) -> u32 {
-        // A share of what the node has now; all of it when it cannot hold that any more.
-        let share = |booking: &Booking<N, R>| {
-            added_permille(booking.need, node.spec.capacity).map_or(1000, |share| share.min(1000))
-        };
-        let booked: u32 = self.booked(node).map(share).sum();
+        let booked: u32 = self.booked(node).map(|booking| booking.load_permille).sum();
         node.report.map_or(0, |report| u32::from(report.load.value())) + booked
     }
 
@@ -268,10 +381,22 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         seeded_hash(self.config.seed, node.spec.id.to_bytes().as_ref()).wrapping_sub(rotation)
     }
 
-    fn book(&mut self, resource: R, picks: &[(N, bool)], need: Capacity) {
+    fn key(&self, node: &Node<N>) -> u16 {
+        let spent = if node.trust.is_spent() { Spent::Yes } else { Spent::No };
+        load_key(self.effective(node), node.trust.handicap_permille(), spent)
+    }
+
+    fn book(&mut self, id: R, members: Vec<Member<N>>, need: Capacity) {
         let deadline = self.now.saturating_add(self.config.booking_ttl);
-        for &(id, _) in picks {
-            self.bookings.push(Booking { resource, node: id, seq: self.seq, need, deadline });
+        let (policy, now) = (self.config.trust, self.now);
+        for member in members {
+            let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == member.id) else { continue };
+            let load_permille = added_permille(need, node.spec.capacity).unwrap_or(1000);
+            node.trust.give(load_permille, &policy, now);
+            self.bookings.push(Booking { resource: id, node: member.id, seq: self.seq, need, load_permille, deadline });
+            for placed in self.resources.iter_mut().filter(|placed| placed.id == id) {
+                placed.members.push(Member { share_permille: load_permille, ..member });
+            }
         }
     }
 
@@ -286,7 +411,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             let free = self.free(node);
             let added = added_permille(need, node.spec.capacity);
             node.healthy
-                && !search.members.iter().any(|member| member.0 == node.spec.id)
+                && !search.members.iter().any(|member| member.id == node.spec.id)
                 && node.spec.capabilities.contains(search.spec.requires.capabilities)
                 && free.covers(need)
                 && below
@@ -305,7 +430,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         (have + 1..=most).rev().find(enough).unwrap_or(have)
     }
 
-    fn select(&self, search: &Search<'_, N>, want: u32, floor: u32) -> (Vec<(N, bool)>, Capacity) {
+    fn select(&self, search: &Search<'_, N>, want: u32, floor: u32) -> (Vec<Member<N>>, Capacity) {
         let (half, most) = (u32::from(ALLOCATE_MAX.value()), u32::from(ROUTE_MAX.value()));
         let mut total = self.largest(search, want, half);
         let floor = floor.min(want);
@@ -314,48 +439,63 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         }
         let need = need_per_node(search.spec, total);
         let missing = usize::try_from(total).unwrap_or(usize::MAX).saturating_sub(search.members.len());
-        let mut picks: Vec<(N, bool)> = Vec::new();
-        let mut candidates = self.fitting(search, need, half);
-        while picks.len() < missing && !candidates.is_empty() {
-            let rank = |&position: &usize| self.rank(search, &picks, candidates[position]);
-            let Some(best) = (0..candidates.len()).min_by_key(rank) else { break };
-            picks.push((candidates.swap_remove(best).spec.id, false));
-        }
-        let mut candidates = self.fitting(search, need, most);
-        candidates.retain(|node| !picks.iter().any(|pick| pick.0 == node.spec.id));
-        candidates.sort_by_key(|node| (self.effective(node), self.tie(node, search.rotation)));
-        for node in candidates.into_iter().take(missing.saturating_sub(picks.len())) {
-            picks.push((node.spec.id, true));
+        let mut picks: Vec<Member<N>> = Vec::new();
+        let by_class = arrangement(&search.spec.class);
+        for (limit, order) in [(half, by_class), (most, Arrangement::Idle)] {
+            let over_target = limit == most;
+            let mut candidates = self.fitting(search, need, limit);
+            candidates.retain(|node| !picks.iter().any(|pick| pick.id == node.spec.id));
+            let before = picks.len();
+            while picks.len() < missing {
+                // What was taken below half load does not count for the order above it.
+                let counted = if over_target { &picks[before..] } else { &picks };
+                let rank = |&position: &usize| {
+                    let node: &Node<N> = candidates[position];
+                    let liked = search.like.iter().position(|&id| id == node.spec.id);
+                    (self.rank(search, order, counted, node), liked.unwrap_or(usize::MAX))
+                };
+                let Some(best) = (0..candidates.len()).min_by_key(rank) else { break };
+                let id = candidates.swap_remove(best).spec.id;
+                picks.push(Member { id, over_target, share_permille: 0 });
+            }
         }
         (picks, need)
     }
 
-    fn rank(&self, search: &Search<'_, N>, picks: &[(N, bool)], node: &Node<N>) -> (usize, usize, Duration, u32, u64) {
-        let chosen = || {
-            let ids = search.members.iter().chain(picks).map(|pick| pick.0);
-            ids.filter_map(|id| self.nodes.iter().find(|node| node.spec.id == id))
-        };
+    fn rank(&self, search: &Search<'_, N>, order: Arrangement, picks: &[Member<N>], node: &Node<N>) -> Rank {
         let region = node.spec.region;
         let zone: (RegionId, ZoneId) = (region, node.spec.zone);
-        let (in_region, in_zone, latency) = match arrangement(&search.spec.class) {
-            Arrangement::Idle => (0, 0, Duration::ZERO),
-            Arrangement::Nearest { .. } => (0, 0, self.latency(search.near, node).unwrap_or(Duration::MAX)),
-            Arrangement::Spread => (
-                chosen().filter(|taken| taken.spec.region == region).count(),
-                chosen().filter(|taken| (taken.spec.region, taken.spec.zone) == zone).count(),
-                Duration::ZERO,
-            ),
+        let chosen = || {
+            let ids = search.members.iter().chain(picks).map(|pick| pick.id);
+            ids.filter_map(|id| self.nodes.iter().find(|node| node.spec.id == id))
         };
-        (in_region, in_zone, latency, self.effective(node), self.tie(node, search.rotation))
+        let count = |matching: usize| u32::try_from(matching).unwrap_or(u32::MAX);
+        let in_region = count(chosen().filter(|taken| taken.spec.region == region).count());
+        let in_zone = count(chosen().filter(|taken| (taken.spec.region, taken.spec.zone) == zone).count());
+        let key = self.key(node);
+        let (spent, load) = (key >= SPENT, u32::from(key % SPENT));
+        let group = GroupKey::new(zone, node.spec.capabilities, node.spec.capacity);
+        let bytes = (u64::from(region.0) << 32 | u64::from(zone.1.0)).to_le_bytes();
+        let zone_tie = mix(seeded_hash(self.config.seed, &bytes) ^ search.rotation) >> 32;
+        let zone_tie = u32::try_from(zone_tie).unwrap_or(u32::MAX);
+        match order {
+            Arrangement::Spread => (spent, in_region, in_zone, load, Duration::ZERO, 0, zone_tie, Some(group), 0),
+            Arrangement::Idle => (spent, load, in_zone, 0, Duration::ZERO, 0, zone_tie, Some(group), 0),
+            Arrangement::Nearest { .. } => {
+                let latency = self.latency(search.near, node).unwrap_or(Duration::MAX);
+                (spent, 0, 0, 0, latency, key, 0, None, self.tie(node, search.rotation))
+            }
+        }
     }
 
-    fn primary_first(&self, mut members: Vec<(N, bool)>, near: Option<RegionId>, rotation: u64) -> Vec<(N, bool)> {
-        let best =
-            self.nodes.iter().filter(|node| members.iter().any(|member| member.0 == node.spec.id)).min_by_key(|node| {
+    fn primary_first(&self, mut members: Vec<Member<N>>, near: Option<RegionId>, rotation: u64) -> Vec<Member<N>> {
+        let best = self.nodes.iter().filter(|node| members.iter().any(|member| member.id == node.spec.id)).min_by_key(
+            |node| {
                 let latency = self.latency(near, node).unwrap_or(Duration::MAX);
                 (latency, Reverse(node.spec.capabilities.count()), self.effective(node), self.tie(node, rotation))
-            });
-        if let Some(position) = best.and_then(|best| members.iter().position(|member| member.0 == best.spec.id)) {
+            },
+        );
+        if let Some(position) = best.and_then(|best| members.iter().position(|member| member.id == best.spec.id)) {
             let primary = members.remove(position);
             members.insert(0, primary);
         }

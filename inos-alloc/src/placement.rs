@@ -1,8 +1,12 @@
 //! Answers: where a resource is, where its pieces are, and what a failure changes.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use crate::scheme::Scheme;
 use crate::spec::NodeRef;
+use crate::target::Target;
+use crate::units::{Capacity, Permille, RegionId, ZoneId};
 
 /// How many failures at once are survived, whichever they are. Each number stands alone: that many nodes, or that many
 /// zones, or that many regions.
@@ -127,6 +131,9 @@ pub struct Repair<R> {
     pub new_primary: Option<NodeRef>,
     /// Failed nodes that carried the resource.
     pub lost: Vec<NodeRef>,
+    /// When the rest is done: `None` when nothing is left to do. At this time [`Allocator::repair`](crate::Allocator::repair)
+    /// goes on, with what is neither in `recruited` nor in `pieces`.
+    pub waits_until: Option<Duration>,
     /// Nodes that carry it from now on. A resource that is copied whole has to be copied to each of them.
     pub recruited: Vec<NodeRef>,
     /// Lost pieces in order of piece; empty for a resource whose pieces were never placed.
@@ -159,6 +166,89 @@ pub struct FailoverPlan<R> {
     pub failed: Vec<NodeRef>,
     /// What to do, in the order in which to do it.
     pub repairs: Vec<Repair<R>>,
+}
+
+/// What a node that came back still carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned<R> {
+    /// Resources that it carries again, in ascending order. What else it has is not its own any more.
+    pub kept: Vec<R>,
+}
+
+/// A replica, with the pieces it is made of, goes to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move<R> {
+    /// The resource.
+    pub resource: R,
+    /// The node that has it, and serves it until the other does.
+    pub from: NodeRef,
+    /// The node that carries it from now on.
+    pub to: NodeRef,
+    /// The pieces that go; empty for a resource that is copied whole or has no pieces placed.
+    pub pieces: Vec<Piece>,
+    /// Bytes that go.
+    pub bytes: u64,
+    /// The primary, when it is another node than before.
+    pub new_primary: Option<NodeRef>,
+    /// What is tolerated when this move is done.
+    pub achieved: Tolerance,
+    /// Number of this decision.
+    pub seq: u64,
+}
+
+/// What a drain planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain<R> {
+    /// Moves, in the order of resources.
+    pub moves: Vec<Move<R>>,
+    /// Resources that are still on the node: the budget ended, or no other node can take them.
+    pub left: usize,
+}
+
+/// Why a resource is where it is, as things are now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The count it deserves, its floor and its ceiling.
+    pub target: Target,
+    /// How its nodes share it.
+    pub scheme: Scheme,
+    /// What each of its nodes has to give.
+    pub need: Capacity,
+    /// Nodes that have not failed.
+    pub healthy: usize,
+    /// Of these, those that have the capabilities and are not drained.
+    pub able: usize,
+    /// Of these, those below half load.
+    pub below_half: usize,
+    /// Of these, those that would take it now: with room, near enough, and not carrying it already.
+    pub would_take: usize,
+    /// When its repair goes on, if it waits for one.
+    pub repair_at: Option<Duration>,
+    /// Its nodes, the primary first.
+    pub replicas: Vec<Reason>,
+}
+
+/// One node of a resource in an [`Explanation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The node.
+    pub node: NodeRef,
+    /// Its region.
+    pub region: RegionId,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Its effective load now, in thousandths.
+    pub load_permille: u32,
+    /// What the resource was given on it, in thousandths of its capacity.
+    pub share_permille: u32,
+    /// Round trip from the consumer; `None` without `near`, or when it is not known.
+    pub round_trip: Option<Duration>,
+    /// Its reputation now, 500 is neutral.
+    pub reputation: Permille,
+    /// Whether it was taken above half load to reach the floor.
+    pub over_target: bool,
+    /// Pieces of the resource that it holds.
+    pub pieces: u64,
 }
 
 /// A booking that no report confirmed in time. Its load is no longer counted on its node.

@@ -9,6 +9,7 @@ mod view;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::decay::nanos;
 use crate::id::{Id, seeded_hash};
 use crate::policy::ROUTE_MAX;
 use crate::spec::NodeRef;
@@ -16,7 +17,7 @@ use crate::units::RegionId;
 use holders::{Held, Holders, distinct};
 pub use holders::{HoldersError, MAX_HOLDERS};
 pub use latency::PeakEwma;
-use latency::{nanos, round_trip_ns};
+use latency::round_trip_ns;
 use observed::{Latencies, Request, Requests};
 pub use observed::{RequestEnd, RequestId};
 use sources::Candidate;

@@ -126,7 +126,11 @@ pub(crate) fn added_permille(need: Capacity, capacity: Capacity) -> Option<u32> 
     let share = |need: u64, capacity: u64| match (need, capacity) {
         (0, _) => Some(0),
         (_, 0) => None,
-        _ => u32::try_from((u128::from(need) * 1000).div_ceil(u128::from(capacity))).ok(),
+        // Seldom wide: a division of 128 bits takes several times as long.
+        _ => match need.checked_mul(1000) {
+            Some(scaled) => u32::try_from(scaled.div_ceil(capacity)).ok(),
+            None => u32::try_from((u128::from(need) * 1000).div_ceil(u128::from(capacity))).ok(),
+        },
     };
     Some(
         share(need.bytes, capacity.bytes)?

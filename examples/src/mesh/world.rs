@@ -53,7 +53,7 @@ impl World {
             conducts[liar as usize] = lie;
         }
 
-        let mut allocator = Allocator::new(Config { seed: options.seed, ..Config::default() });
+        let mut allocator = Allocator::new(Config { seed: options.seed, grace: Duration::ZERO, ..Config::default() });
         for a in 0..REGION_COUNT {
             for b in 0..=a {
                 allocator.set_latency(RegionId(a), RegionId(b), round_trip(a, b));

@@ -6,10 +6,12 @@ use core::time::Duration;
 
 use super::pieces::{Board, Pieces, StripeLimits, Tally};
 use super::select::Request;
-use super::{Allocator, Resource, count_u32};
+use super::{Allocator, Member, Resource, count_u32};
+use crate::error::ReturnError;
 use crate::id::Id;
-use crate::placement::{FailoverPlan, Piece, PieceMove, Repair, Tolerance};
-use crate::scheme::{Scheme, scheme_of};
+use crate::placement::{FailoverPlan, Piece, PieceMove, Repair, Returned, Tolerance};
+use crate::policy::MoveBudget;
+use crate::scheme::{Scheme, need_per_node, scheme_of};
 use crate::spec::NodeRef;
 
 impl<N: Id, R: Id> Allocator<N, R> {
@@ -18,113 +20,283 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.nodes_failed(&[node], now)
     }
 
-    /// Nodes failed together. Every resource they carried loses them, gets another primary if it lost that, recruits up
-    /// to the count it deserves, and each lost piece gets a new node under the limits of
-    /// [`Allocator::place_chunks`] and [`Allocator::place_stripe`]. The decisions are made and booked when this returns.
+    /// Nodes failed together. Every resource they carried loses them and gets another primary if it lost that. What is
+    /// urgent is repaired at once: recruits up to the count it deserves, and a new node for each lost piece under the limits of
+    /// [`Allocator::place_chunks`] and [`Allocator::place_stripe`], decided and booked when this returns. The rest waits
+    /// [`Config::grace`](crate::Config::grace) for [`Allocator::node_returned`], and then for [`Allocator::repair`].
+    ///
+    /// Urgent are resources below their floor or below [`Config::recruit_below`](crate::Config::recruit_below) nodes, and
+    /// those with a stripe or a chunk that has lost half of what it may lose.
+    ///
+    /// Without a grace everything is repaired at once.
     ///
     /// Nothing is sent to a node of this call or of an earlier one; tell of nodes that fail together in one call, so that
-    /// nothing is planned onto one that is about to be told. Resources without a failed node do not change. A node
-    /// that has failed stays out until [`Allocator::upsert`] brings it back, empty.
+    /// nothing is planned onto one that is about to be told. Resources without a failed node do not change.
     pub fn nodes_failed(&mut self, nodes: &[NodeRef], now: Duration) -> FailoverPlan<R> {
         self.advance(now);
         let mut failed = Vec::new();
-        let mut failed_set = BTreeSet::new();
         let mut affected = BTreeSet::new();
         for &node in nodes {
             if let Some(carried) = self.nodes.fail(node) {
                 failed.push(node);
-                failed_set.insert(node);
-                affected.extend(carried);
+                affected.extend(carried.iter().copied());
+                self.failed.insert(node, carried);
+                self.leaving.remove(&node.index);
             }
         }
-        let mut urgent = Vec::new();
-        for resource in affected {
-            let Some(placed) = self.resources.get_mut(&resource) else { continue };
-            let primary = placed.members.first().map(|member| member.node);
-            let lost =
-                placed.members.iter().map(|member| member.node).filter(|node| failed_set.contains(node)).collect();
-            placed.members.retain(|member| !failed_set.contains(&member.node));
-            let Some(placed) = self.resources.get(&resource) else { continue };
-            let (remaining, unrecoverable) = self.survival(placed);
-            urgent.push(Damage { resource, primary, lost, remaining, unrecoverable });
-        }
+        let failed_set: BTreeSet<NodeRef> = failed.iter().copied().collect();
+        let mut urgent: Vec<Damage> = affected.into_iter().map(|number| self.bereave(number, &failed_set)).collect();
         // What is lost for good has no urgency left; of the rest the least tolerant goes first to what room there is.
-        urgent.sort_by_key(|damage| (damage.unrecoverable > 0, damage.remaining.nodes, damage.resource));
-        let repairs = urgent.into_iter().filter_map(|damage| self.repair(damage)).collect();
+        urgent
+            .sort_by_key(|damage| (damage.unrecoverable > 0, damage.remaining.nodes, self.resources[damage.number].id));
+        let mut repairs = Vec::new();
+        for damage in urgent {
+            let at_once = self.config.grace == Duration::ZERO || self.is_urgent(&self.resources[damage.number]);
+            let mut repair = if at_once {
+                self.mend(damage.number, &mut MoveBudget::UNLIMITED.clone()).repair
+            } else {
+                let due = self.now.saturating_add(self.config.grace);
+                // A repair that waits already does not wait longer because of another failure.
+                if self.resources[damage.number].queued.is_none() {
+                    self.queue_until(damage.number, due);
+                }
+                self.waiting(damage.number, due)
+            };
+            repair.lost = damage.lost;
+            repair.remaining = damage.remaining;
+            repair.unrecoverable = damage.unrecoverable;
+            repair.new_primary = repair.new_primary.or(damage.new_primary);
+            repairs.push(repair);
+        }
         FailoverPlan { failed, repairs }
     }
 
-    fn repair(&mut self, damage: Damage<R>) -> Option<Repair<R>> {
-        let Damage { resource, primary, lost, remaining, unrecoverable } = damage;
-        let placed = self.resources.get(&resource)?;
-        let rotation = placed.rotation;
-        let request = Request {
-            spec: &placed.spec,
-            near: placed.near,
-            rotation,
-            want: placed.want,
-            floor: placed.floor,
-            members: &placed.members,
-        };
-        let selection = self.select(&request);
-        let recruits = self.to_members(&selection.picks, selection.need);
-        let recruited: Vec<NodeRef> = recruits.iter().map(|member| member.node).collect();
-        let mut members = placed.members.clone();
-        let primary_lost = primary.is_none_or(|primary| lost.contains(&primary));
-        if primary_lost {
-            // A survivor has the data; a recruit only becomes primary when there is none.
-            self.primary_first(&mut members, placed.near, rotation);
+    /// Carries out repairs that are due, the least tolerant first and what is lost for good last, until none is left or the
+    /// budget does not cover the next move. What was decided is booked when this returns. A repair for which there is no
+    /// node or no room is tried again after [`Config::grace`](crate::Config::grace).
+    ///
+    /// [`Allocator::next_deadline`] says when the next one falls due. O(what is due) besides the repairs.
+    pub fn repair(&mut self, budget: MoveBudget, now: Duration) -> Vec<Repair<R>> {
+        self.advance(now);
+        let mut budget = budget;
+        let mut repairs = Vec::new();
+        for number in self.queue.due() {
+            if budget.moves == 0 {
+                break;
+            }
+            let Mended { repair, out_of_budget } = self.mend(number, &mut budget);
+            if !repair.recruited.is_empty() || repair.pieces.iter().any(|change| change.to.is_some()) {
+                repairs.push(repair);
+            }
+            if out_of_budget {
+                break;
+            }
         }
-        members.extend(recruits);
-        if primary_lost && members.len() == recruited.len() {
-            self.primary_first(&mut members, placed.near, rotation);
-        }
-        let new_primary = members.first().map(|member| member.node).filter(|&node| Some(node) != primary);
-        self.seq += 1;
-        self.book_all(resource, &selection.picks, selection.need);
+        repairs
+    }
 
-        let placed = self.resources.get_mut(&resource)?;
-        placed.members = members;
+    /// How many resources wait for a repair.
+    #[must_use]
+    pub fn repairs_waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// A node that had failed is there again, with what it had. Repairs that have not started because of it are cancelled:
+    /// it carries those resources again. Everything else that it still has was given to others, or released: it may
+    /// delete that. It keeps its handle and its last report. O(resources that it had).
+    ///
+    /// # Errors
+    ///
+    /// [`ReturnError::UnknownNode`] for a handle without a node: it was removed, or joined again empty.
+    /// [`ReturnError::NotFailed`] for a node that is in the mesh.
+    pub fn node_returned(&mut self, node: NodeRef, now: Duration) -> Result<Returned<R>, ReturnError> {
+        let known = self.nodes.get(node).ok_or(ReturnError::UnknownNode)?;
+        if known.is_alive() {
+            return Err(ReturnError::NotFailed);
+        }
+        self.advance(now);
+        self.nodes.revive(node);
+        let mut kept = Vec::new();
+        for number in self.failed.remove(&node).unwrap_or_default() {
+            let Some(member) = self.take_absent(number, node) else { continue };
+            let placed = &self.resources[number];
+            if count_u32(placed.members.len()) >= placed.want {
+                continue;
+            }
+            let link = self.nodes.attach(node.index, number);
+            let placed = &mut self.resources[number];
+            let pieces = placed.pieces.held_by(node);
+            placed.members.push(Member { link, pieces, ..member });
+            kept.push(placed.id);
+            let placed = &self.resources[number];
+            if placed.absent.is_empty() && !self.has_lost_pieces(placed) {
+                self.unqueue(number);
+            }
+        }
+        kept.sort_unstable();
+        Ok(Returned { kept })
+    }
+
+    /// Takes failed nodes out of a resource and gives it another primary when it lost that.
+    fn bereave(&mut self, number: u32, failed: &BTreeSet<NodeRef>) -> Damage {
+        let placed = &mut self.resources[number];
+        let primary = placed.members.first().map(|member| member.node);
+        let gone = |member: &Member| failed.contains(&member.node);
+        let lost = placed.members.iter().copied().filter(gone);
+        let lost: Vec<NodeRef> = lost
+            .map(|member| {
+                placed.absent.push(member);
+                member.node
+            })
+            .collect();
+        placed.members.retain(|member| !gone(member));
+        let mut new_primary = None;
+        let placed = &self.resources[number];
+        if !placed.members.is_empty() && primary.is_some_and(|primary| failed.contains(&primary)) {
+            let best = self.best_primary(&placed.members, placed.near, placed.rotation);
+            let members = &mut self.resources[number].members;
+            members[..=best].rotate_right(1);
+            new_primary = members.first().map(|member| member.node);
+        }
+        let (remaining, unrecoverable) = self.survival(&self.resources[number]);
+        Damage { number, new_primary, lost, remaining, unrecoverable }
+    }
+
+    /// Whether a repair cannot wait.
+    fn is_urgent(&self, placed: &Resource<R>) -> bool {
+        let have = count_u32(placed.members.len());
+        let recruit_below = self.config.recruit_below.unwrap_or(RECRUIT_BELOW).min(placed.want);
+        let half_gone = |may_lose: u32, lost: u32| lost * 2 >= may_lose.max(1) && lost > 0;
+        // Stripes have their own measure.
+        if !matches!(placed.pieces, Pieces::Stripes(_))
+            && (have < placed.floor.min(placed.want) || have < recruit_below)
+        {
+            return true;
+        }
+        let members: BTreeSet<NodeRef> = placed.members.iter().map(|member| member.node).collect();
+        let lost = |holders: &[NodeRef]| count_u32(holders.iter().filter(|holder| !members.contains(holder)).count());
+        match &placed.pieces {
+            Pieces::None => false,
+            Pieces::Chunks { copies, holders } => holders
+                .chunks((*copies).max(1))
+                .any(|chunk| half_gone(count_u32(copies.saturating_sub(1)), lost(chunk))),
+            Pieces::Stripes(stripes) => {
+                stripes.values().any(|stripe| half_gone(stripe.parity(), lost(&stripe.holders)))
+            }
+        }
+    }
+
+    fn has_lost_pieces(&self, placed: &Resource<R>) -> bool {
+        let members: BTreeSet<NodeRef> = placed.members.iter().map(|member| member.node).collect();
+        placed.pieces.holders().any(|holder| !members.contains(&holder))
+    }
+
+    /// Recruits and gives lost pieces new nodes, as far as the budget covers it. `waits_until` of the answer says when it
+    /// goes on: now when the budget was the reason.
+    fn mend(&mut self, number: u32, budget: &mut MoveBudget) -> Mended<R> {
+        let placed = &self.resources[number];
+        let (remaining, unrecoverable) = self.survival(placed);
+        let have = count_u32(placed.members.len());
+        let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
+        let bytes = need_per_node(&placed.spec, placed.want).bytes;
+        let affordable = if whole { budget.moves_of(bytes) } else { u64::MAX };
+        let affordable = have.saturating_add(u32::try_from(affordable).unwrap_or(u32::MAX));
+        let selection = self.select(&Request { want: placed.want.min(affordable), ..placed.request() });
+        let mut recruits = self.to_members(&selection.picks, selection.need);
+        if whole {
+            let count = u64::try_from(recruits.len()).unwrap_or(u64::MAX);
+            budget.take(count, count.saturating_mul(bytes));
+        }
+        let recruited: Vec<NodeRef> = recruits.iter().map(|member| member.node).collect();
+        // A survivor has the data; a recruit only becomes primary when there is none.
+        let primary = (have == 0).then(|| self.best_primary(&recruits, placed.near, placed.rotation));
+        self.seq += 1;
+        self.settle_in(number, &mut recruits, &selection.picks, selection.need);
+        if let (Some(primary), false) = (primary, recruits.is_empty()) {
+            recruits[..=primary].rotate_right(1);
+        }
+        let placed = &mut self.resources[number];
+        placed.members.extend(recruits);
         placed.seq = self.seq;
-        let mut repair = Repair {
-            resource,
-            new_primary,
-            lost,
-            recruited,
+        let new_primary = if have == 0 { placed.members.first().map(|member| member.node) } else { None };
+        if placed.members.is_empty() {
+            let repair = Repair { remaining, unrecoverable, ..self.report_repair(number) };
+            self.drop_resource(number);
+            return Mended { repair, out_of_budget: false };
+        }
+        let pieces = self.move_pieces(number, budget);
+        let placed = &self.resources[number];
+        let has = count_u32(placed.members.len());
+        let short = has < placed.want;
+        let out_of_budget = pieces.out_of_budget || short && has >= affordable;
+        let stuck = short || pieces.moves.iter().any(|change| change.to.is_none());
+        let waits_until = if out_of_budget {
+            Some(self.now)
+        } else if stuck {
+            Some(self.now.saturating_add(self.config.grace))
+        } else {
+            None
+        };
+        match waits_until {
+            None => {
+                self.unqueue(number);
+                self.resources[number].absent.clear();
+            }
+            // What is due keeps its place.
+            Some(_) if out_of_budget && self.resources[number].queued.is_some() => {}
+            Some(until) => self.queue_until(number, until),
+        }
+        let pieces = pieces.moves;
+        let described = self.report_repair(number);
+        let repair = Repair { recruited, new_primary, pieces, waits_until, remaining, unrecoverable, ..described };
+        Mended { repair, out_of_budget }
+    }
+
+    /// A repair in which nothing has happened yet.
+    fn waiting(&self, number: u32, until: Duration) -> Repair<R> {
+        Repair { waits_until: Some(until), ..self.report_repair(number) }
+    }
+
+    fn report_repair(&self, number: u32) -> Repair<R> {
+        let placed = &self.resources[number];
+        let granted = count_u32(placed.members.len());
+        let (remaining, unrecoverable) = self.survival(placed);
+        Repair {
+            resource: placed.id,
+            new_primary: None,
+            lost: Vec::new(),
+            recruited: Vec::new(),
             pieces: Vec::new(),
             want: placed.want,
-            granted: count_u32(placed.members.len()),
-            shortfall: placed.want.saturating_sub(count_u32(placed.members.len())),
+            granted,
+            shortfall: placed.want.saturating_sub(granted),
             over_target: placed.over_target(),
             remaining,
-            achieved: Tolerance::default(),
+            achieved: self.achieved(placed),
             unrecoverable,
-            seq: self.seq,
-        };
-        if placed.members.is_empty() {
-            self.resources.remove(&resource);
-            return Some(repair);
+            waits_until: None,
+            seq: placed.seq,
         }
-        repair.pieces = self.move_pieces(resource);
-        let placed = self.resources.get(&resource)?;
-        repair.achieved = self.achieved(placed);
-        repair.seq = placed.seq;
-        Some(repair)
     }
 
     /// Finds new nodes for the pieces whose node is not one of the resource any more, and writes them down.
-    fn move_pieces(&mut self, resource: R) -> Vec<PieceMove> {
-        let Some(placed) = self.resources.get(&resource) else { return Vec::new() };
+    fn move_pieces(&mut self, number: u32, budget: &mut MoveBudget) -> Moved {
+        let placed = &self.resources[number];
+        let mut moved = Moved { moves: Vec::new(), out_of_budget: false };
+        if matches!(placed.pieces, Pieces::None) {
+            return moved;
+        }
+        let (limit, bytes) = (budget.moves_of(placed.piece_bytes()), placed.piece_bytes());
+        let mut left = limit;
         let mut board = self.board(placed);
         let mut pieces = placed.pieces.clone();
-        let mut moves = Vec::new();
         match &mut pieces {
-            Pieces::None => return moves,
+            Pieces::None => {}
             Pieces::Chunks { copies, holders } => {
                 let share = holders.len().div_ceil(board.seats.len().max(1));
                 let share = u64::try_from(share).unwrap_or(u64::MAX);
                 for (chunk, holders) in (0u64..).zip(holders.chunks_mut((*copies).max(1))) {
-                    refill(&mut board, holders, &mut moves, Piece::Chunk { chunk }, |board, tally| {
+                    refill(&mut board, holders, &mut moved, &mut left, Piece::Chunk { chunk }, |board, tally| {
                         replacement_chunk_seat(board, tally, share)
                     });
                 }
@@ -139,19 +311,21 @@ impl<N: Id, R: Id> Allocator<N, R> {
                     let limits = StripeLimits::tightest(&board, shards, stripe.parity(), |_| u64::from(shards));
                     let limits = limits.unwrap_or(unbounded);
                     let first = Piece::Shard { stripe: number, shard: 0 };
-                    refill(&mut board, &mut stripe.holders, &mut moves, first, |board, tally| {
+                    refill(&mut board, &mut stripe.holders, &mut moved, &mut left, first, |board, tally| {
                         replacement_shard_seat(board, tally, limits)
                     });
                 }
             }
         }
+        let done = limit - left;
+        budget.take(done, done.saturating_mul(bytes));
         // Its bookings join those of the recruits under the same number, so that one report confirms both.
-        self.commit(&resource, &board, |placed| placed.pieces = pieces);
-        moves
+        self.commit(number, &board, |placed| placed.pieces = pieces);
+        moved
     }
 
     /// What the members that are left survive, and how much of the resource is lost for good.
-    fn survival(&self, placed: &Resource) -> (Tolerance, u64) {
+    pub(super) fn survival(&self, placed: &Resource<R>) -> (Tolerance, u64) {
         match (&placed.pieces, scheme_of(&placed.spec)) {
             (Pieces::None, Scheme::Copies) => {
                 let tolerance = self.copies_tolerance(placed.members.iter().map(|member| member.node));
@@ -166,20 +340,34 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 }
 
+/// Below this many nodes a resource is repaired at once, unless the configuration says otherwise.
+const RECRUIT_BELOW: u32 = 5;
+
 /// A resource that lost nodes, before its repair.
-struct Damage<R> {
-    resource: R,
-    primary: Option<NodeRef>,
+struct Damage {
+    number: u32,
+    new_primary: Option<NodeRef>,
     lost: Vec<NodeRef>,
     remaining: Tolerance,
     unrecoverable: u64,
 }
 
-/// Gives the holders without a seat another one, where `choose` finds one. `first` names piece 0 of the holders.
+struct Mended<R> {
+    repair: Repair<R>,
+    out_of_budget: bool,
+}
+
+struct Moved {
+    moves: Vec<PieceMove>,
+    out_of_budget: bool,
+}
+
+/// Gives up to `left` holders without a seat another one, where `choose` finds one. `first` names piece 0 of the holders.
 fn refill(
     board: &mut Board,
     holders: &mut [NodeRef],
-    moves: &mut Vec<PieceMove>,
+    moved: &mut Moved,
+    left: &mut u64,
     first: Piece,
     choose: impl Fn(&Board, &Tally) -> Option<usize>,
 ) {
@@ -188,6 +376,10 @@ fn refill(
         if board.seat_of(*holder).is_some() {
             continue;
         }
+        if *left == 0 {
+            moved.out_of_budget = true;
+            return;
+        }
         let piece = match first {
             Piece::Chunk { chunk } => Piece::Chunk { chunk },
             Piece::Shard { stripe, .. } => Piece::Shard { stripe, shard: position },
@@ -195,11 +387,12 @@ fn refill(
         let from = *holder;
         let seat = choose(board, &tally);
         if let Some(seat) = seat {
+            *left -= 1;
             tally.add(board, seat);
             board.seats[seat].pieces += 1;
             *holder = board.seats[seat].node;
         }
-        moves.push(PieceMove { piece, from, to: seat.map(|_| *holder) });
+        moved.moves.push(PieceMove { piece, from, to: seat.map(|_| *holder) });
     }
 }
 

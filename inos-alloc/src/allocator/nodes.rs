@@ -1,86 +1,186 @@
-//! The table of nodes: who is there, how loaded, ordered for selection.
+//! The table of nodes: who is there, what they carry, what is booked on them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::index::{GroupKey, LoadIndex, Spent, Zone, load_key};
 use crate::id::{Id, seeded_hash};
+use crate::policy::Config;
 use crate::scheme::added_permille;
+use crate::slab::{NONE, Slab};
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
-use crate::units::{Capacity, Permille, RegionId, Requirements, ZoneId};
-
-/// A failure domain: zone ids count within their region.
-pub(super) type Zone = (RegionId, ZoneId);
-
-/// Order of the nodes of a zone: effective load, tie hash, slot.
-pub(super) type LoadKey = (u32, u64, u32);
+use crate::trust::{Outcome, Trust, TrustPolicy};
+use crate::units::{Capacity, Permille, Requirements};
 
 const FULL_PERMILLE: u32 = 1000;
 
-/// Load of a placement that no report has counted yet.
+/// What a node is to decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Nobody is in the slot.
+    Vacant,
+    Healthy,
+    /// Serves, and gets nothing new.
+    Draining,
+    Failed,
+}
+
+/// Load of a placement that no report has counted yet. It is in three lists: of its node by number, of all by deadline,
+/// and of its link, the newest first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Booking<R> {
-    pub(super) resource: R,
+struct Booking {
+    link: u32,
+    seq: u64,
+    load_permille: u32,
+    need: Capacity,
+    deadline: Duration,
+    /// In the order of the node.
+    before: u32,
+    after: u32,
+    /// In the order of deadlines.
+    older: u32,
+    newer: u32,
+    of_link: u32,
+}
+
+/// A resource on a node.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    node: u32,
+    /// Number of the resource.
+    resource: u32,
+    before: u32,
+    after: u32,
+    /// The newest booking.
+    bookings: u32,
+    /// What the resource was given on the node in all.
+    share_permille: u32,
+}
+
+/// A booking that is over.
+pub(super) struct Ended {
+    pub(super) node: NodeRef,
+    pub(super) resource: u32,
+    pub(super) seq: u64,
     pub(super) load_permille: u32,
     pub(super) need: Capacity,
-    deadline: Duration,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Node<N, R> {
-    pub(super) spec: NodeSpec<N>,
-    pub(super) healthy: bool,
-    pub(super) reported: Permille,
-    pub(super) last_seq: u64,
-    pub(super) last_mile: Duration,
-    pub(super) inflight: u32,
+/// What is looked at or changed by every report and every choice.
+#[derive(Clone, Copy, Debug)]
+struct Hot {
+    last_seq: u64,
     /// As last reported.
-    available: Option<Capacity>,
-    pub(super) booked_permille: u32,
-    booked: Capacity,
-    pub(super) bookings: BTreeMap<u64, Booking<R>>,
-    /// Resources this node carries, each with its bookings that are not confirmed.
-    pub(super) held: BTreeMap<R, Vec<u64>>,
-    pub(super) tie: u64,
+    available: Capacity,
+    generation: u32,
+    booked_permille: u32,
+    /// Sum over its links.
+    carried_permille: u32,
+    /// Number of its account; `NONE` without bookings.
+    account: u32,
+    last_mile_us: u32,
+    inflight: u32,
+    trust: Trust,
+    reported: Permille,
+    status: Status,
 }
 
-impl<N, R> Node<N, R> {
-    fn new(spec: NodeSpec<N>, tie: u64) -> Self {
-        Self {
-            spec,
-            healthy: true,
-            reported: Permille::ZERO,
-            last_seq: 0,
-            last_mile: Duration::ZERO,
-            inflight: 0,
-            available: None,
-            booked_permille: 0,
-            booked: Capacity::default(),
-            bookings: BTreeMap::new(),
-            held: BTreeMap::new(),
-            tie,
-        }
+const _: () = assert!(size_of::<Hot>() == 80, "two lines of a cache at most");
+
+/// The rest of what is kept of a node.
+#[derive(Clone, Debug)]
+struct Cold<N> {
+    spec: NodeSpec<N>,
+    first_link: u32,
+    link_count: u32,
+}
+
+/// The bookings of a node.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    needs: Capacity,
+    first: u32,
+    last: u32,
+    count: u32,
+}
+
+/// A node as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node<'a, N> {
+    hot: &'a Hot,
+    cold: &'a Cold<N>,
+    account: Option<&'a Account>,
+    pub(super) spec: &'a NodeSpec<N>,
+}
+
+impl Hot {
+    const VACANT: Self = Self {
+        last_seq: 0,
+        available: Capacity::UNLIMITED,
+        generation: 0,
+        booked_permille: 0,
+        carried_permille: 0,
+        account: NONE,
+        last_mile_us: 0,
+        inflight: 0,
+        trust: Trust::NONE,
+        reported: Permille::ZERO,
+        status: Status::Vacant,
+    };
+
+    fn effective_permille(&self) -> u32 {
+        u32::from(self.reported.value()).saturating_add(self.booked_permille)
     }
 
+    fn is_alive(&self) -> bool {
+        matches!(self.status, Status::Healthy | Status::Draining)
+    }
+
+    fn key(&self) -> u16 {
+        let spent = if self.trust.is_spent() { Spent::Yes } else { Spent::No };
+        load_key(self.effective_permille(), self.trust.handicap_permille(), spent)
+    }
+}
+
+impl<'a, N> Node<'a, N> {
     /// Reported load and bookings; above 1000 when a node reported high load after it was booked.
     pub(super) fn effective_permille(&self) -> u32 {
-        u32::from(self.reported.value()).saturating_add(self.booked_permille)
+        self.hot.effective_permille()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.hot.status
+    }
+
+    pub(super) fn reported(&self) -> Permille {
+        self.hot.reported
+    }
+
+    pub(super) fn booked_permille(&self) -> u32 {
+        self.hot.booked_permille
+    }
+
+    pub(super) fn inflight(&self) -> u32 {
+        self.hot.inflight
+    }
+
+    pub(super) fn booking_count(&self) -> u32 {
+        self.account.map_or(0, |account| account.count)
+    }
+
+    pub(super) fn link_count(&self) -> u32 {
+        self.cold.link_count
     }
 
     /// What is free when the bookings are counted, whatever was reported never more than there is.
     pub(super) fn free(&self) -> Capacity {
-        self.available.unwrap_or(Capacity::UNLIMITED).min(self.spec.capacity).saturating_sub(self.booked)
+        let free = self.hot.available.min(self.spec.capacity);
+        self.account.map_or(free, |account| free.saturating_sub(account.needs))
     }
 
-    /// What is booked is a share of the capacity: of another one it is another share. A booking that the node cannot hold
-    /// any more counts as all of it.
-    fn book_anew(&mut self) {
-        self.booked_permille = 0;
-        for booking in self.bookings.values_mut() {
-            let share = added_permille(booking.need, self.spec.capacity).unwrap_or(FULL_PERMILLE);
-            booking.load_permille = share.min(FULL_PERMILLE);
-            self.booked_permille = self.booked_permille.saturating_add(booking.load_permille);
-        }
+    pub(super) fn last_mile(&self) -> Duration {
+        Duration::from_micros(u64::from(self.hot.last_mile_us))
     }
 
     pub(super) fn zone(&self) -> Zone {
@@ -90,51 +190,66 @@ impl<N, R> Node<N, R> {
     pub(super) fn meets(&self, requires: &Requirements) -> bool {
         self.spec.capabilities.contains(requires.capabilities) && self.free().memory_mb >= requires.memory_mb
     }
+
+    pub(super) fn trust(&self) -> &'a Trust {
+        &self.hot.trust
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.hot.is_alive()
+    }
 }
 
 #[derive(Clone, Debug)]
-struct Slot<N, R> {
-    generation: u32,
-    node: Option<Node<N, R>>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct NodeTable<N, R> {
+pub(super) struct NodeTable<N> {
     seed: u64,
-    slots: Vec<Slot<N, R>>,
+    trust: TrustPolicy,
+    /// By slot, as is `cold`.
+    hot: Vec<Hot>,
+    cold: Vec<Option<Cold<N>>>,
     free: Vec<u32>,
     by_id: BTreeMap<N, u32>,
     /// Healthy nodes only.
-    by_load: BTreeMap<Zone, BTreeSet<LoadKey>>,
-    healthy: usize,
-    /// Bookings by the time at which they expire.
-    deadlines: BTreeSet<(Duration, u64, u32)>,
+    index: LoadIndex,
+    /// Healthy and draining ones.
+    alive: usize,
+    links: Slab<Link>,
+    bookings: Slab<Booking>,
+    accounts: Slab<Account>,
+    oldest: u32,
+    newest: u32,
 }
 
-fn slot_index(index: u32) -> usize {
+pub(super) fn slot_index(index: u32) -> usize {
     // A slot that does not exist on a 16-bit target does not exist at all.
     usize::try_from(index).unwrap_or(usize::MAX)
 }
 
-impl<N: Id, R: Id> NodeTable<N, R> {
-    pub(super) fn new(seed: u64) -> Self {
+impl<N: Id> NodeTable<N> {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            seed,
-            slots: Vec::new(),
+            seed: config.seed,
+            trust: config.trust,
+            hot: Vec::new(),
+            cold: Vec::new(),
             free: Vec::new(),
             by_id: BTreeMap::new(),
-            by_load: BTreeMap::new(),
-            healthy: 0,
-            deadlines: BTreeSet::new(),
+            index: LoadIndex::new(config.seed),
+            alive: 0,
+            links: Slab::new(),
+            bookings: Slab::new(),
+            accounts: Slab::new(),
+            oldest: NONE,
+            newest: NONE,
         }
     }
 
-    pub(super) fn healthy_count(&self) -> usize {
-        self.healthy
+    pub(super) fn alive_count(&self) -> usize {
+        self.alive
     }
 
-    pub(super) fn zones(&self) -> &BTreeMap<Zone, BTreeSet<LoadKey>> {
-        &self.by_load
+    pub(super) fn index(&self) -> &LoadIndex {
+        &self.index
     }
 
     pub(super) fn lookup(&self, id: &N) -> Option<NodeRef> {
@@ -142,203 +257,404 @@ impl<N: Id, R: Id> NodeTable<N, R> {
     }
 
     pub(super) fn handle(&self, index: u32) -> Option<NodeRef> {
-        let slot = self.slots.get(slot_index(index))?;
-        slot.node.as_ref().map(|_| NodeRef { index, generation: slot.generation })
+        let hot = self.hot.get(slot_index(index))?;
+        (hot.status != Status::Vacant).then_some(NodeRef { index, generation: hot.generation })
+    }
+
+    fn hot_of(&self, handle: NodeRef) -> Option<&Hot> {
+        let hot = self.hot.get(slot_index(handle.index))?;
+        (hot.generation == handle.generation && hot.status != Status::Vacant).then_some(hot)
+    }
+
+    /// The number of the last decision that a node has counted; `None` for one that is not there or has failed.
+    pub(super) fn last_seq(&self, handle: NodeRef) -> Option<u64> {
+        self.hot_of(handle).filter(|hot| hot.is_alive()).map(|hot| hot.last_seq)
     }
 
     /// The node of a handle, healthy or failed.
-    pub(super) fn get(&self, handle: NodeRef) -> Option<&Node<N, R>> {
-        let slot = self.slots.get(slot_index(handle.index))?;
-        if slot.generation == handle.generation { slot.node.as_ref() } else { None }
+    pub(super) fn get(&self, handle: NodeRef) -> Option<Node<'_, N>> {
+        self.hot_of(handle).and_then(|_| self.at(handle.index))
     }
 
-    pub(super) fn get_healthy(&self, handle: NodeRef) -> Option<&Node<N, R>> {
-        self.get(handle).filter(|node| node.healthy)
+    /// The node of a handle, unless it has failed.
+    pub(super) fn get_alive(&self, handle: NodeRef) -> Option<Node<'_, N>> {
+        self.hot_of(handle).filter(|hot| hot.is_alive()).and_then(|_| self.at(handle.index))
     }
 
-    pub(super) fn at(&self, index: u32) -> Option<&Node<N, R>> {
-        self.slots.get(slot_index(index)).and_then(|slot| slot.node.as_ref())
+    pub(super) fn at(&self, index: u32) -> Option<Node<'_, N>> {
+        let (hot, cold) = (self.hot.get(slot_index(index))?, self.cold.get(slot_index(index))?.as_ref()?);
+        let account = (hot.account != NONE).then(|| &self.accounts[hot.account]);
+        Some(Node { hot, cold, account, spec: &cold.spec })
+    }
+
+    fn hot_mut(&mut self, index: u32) -> &mut Hot {
+        &mut self.hot[slot_index(index)]
+    }
+
+    fn cold_mut(&mut self, index: u32) -> &mut Cold<N> {
+        self.cold[slot_index(index)].as_mut().expect("a node that is known has its slot")
+    }
+
+    /// All nodes with their slots, in the order of slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Node<'_, N>)> {
+        (0..super::count_u32(self.hot.len())).filter_map(|index| Some((index, self.at(index)?)))
+    }
+
+    /// Order among nodes that are equal otherwise, before a resource's rotation is taken off.
+    pub(super) fn tie(&self, node: Node<'_, N>) -> u64 {
+        seeded_hash(self.seed, node.spec.id.to_bytes().as_ref())
     }
 
     pub(super) fn upsert(&mut self, spec: NodeSpec<N>) -> NodeRef {
         if let Some(&index) = self.by_id.get(&spec.id) {
             return self.update(index, spec);
         }
-        let tie = seeded_hash(self.seed, spec.id.to_bytes().as_ref());
-        let node = Node::new(spec, tie);
         let index = if let Some(index) = self.free.pop() {
             index
         } else {
-            let index = u32::try_from(self.slots.len()).expect("a mesh has fewer than 2^32 nodes");
-            self.slots.push(Slot { generation: 0, node: None });
-            index
+            let index = u32::try_from(self.hot.len()).ok().filter(|&index| index != NONE);
+            self.hot.push(Hot::VACANT);
+            self.cold.push(None);
+            index.expect("a mesh has fewer than 2^32 - 1 nodes")
         };
         self.by_id.insert(spec.id, index);
-        self.slots[slot_index(index)].node = Some(node);
-        self.link(index);
-        self.healthy += 1;
-        NodeRef { index, generation: self.slots[slot_index(index)].generation }
+        let trust = Trust::new(&self.trust);
+        self.join(index, spec, trust)
+    }
+
+    /// A node comes into a slot with nothing.
+    fn join(&mut self, index: u32, spec: NodeSpec<N>, trust: Trust) -> NodeRef {
+        let hot = self.hot_mut(index);
+        let generation = hot.generation;
+        *hot = Hot { generation, status: Status::Healthy, trust, ..Hot::VACANT };
+        self.cold[slot_index(index)] = Some(Cold { spec, first_link: NONE, link_count: 0 });
+        self.alive += 1;
+        self.enter(index);
+        NodeRef { index, generation }
     }
 
     fn update(&mut self, index: u32, spec: NodeSpec<N>) -> NodeRef {
-        let slot = &mut self.slots[slot_index(index)];
-        let node = slot.node.as_mut().expect("an id in the index has its node");
-        if node.healthy {
-            self.unlink(index);
-            if let Some(node) = self.slots[slot_index(index)].node.as_mut() {
-                let capacity_changed = node.spec.capacity != spec.capacity;
-                node.spec = spec;
-                if capacity_changed {
-                    node.book_anew();
-                }
-            }
-        } else {
-            // It comes back with nothing: handles to what it was must not reach it.
-            let tie = node.tie;
-            slot.generation = slot.generation.wrapping_add(1);
-            slot.node = Some(Node::new(spec, tie));
-            self.healthy += 1;
+        let Hot { generation, status, trust, .. } = *self.hot_mut(index);
+        if status == Status::Failed {
+            // It comes back with nothing: handles to what it was must not reach it. What it has earned stays with its id.
+            self.hot_mut(index).generation = generation.wrapping_add(1);
+            return self.join(index, spec, trust);
         }
-        self.link(index);
-        NodeRef { index, generation: self.slots[slot_index(index)].generation }
+        self.index.remove(index);
+        let capacity_changed = self.cold_mut(index).spec.capacity != spec.capacity;
+        self.cold_mut(index).spec = spec;
+        if capacity_changed {
+            self.book_anew(index);
+        }
+        if status == Status::Healthy {
+            self.enter(index);
+        }
+        NodeRef { index, generation }
+    }
+
+    /// What is booked is a share of the capacity: of another one it is another share. A booking that the node cannot hold
+    /// any more counts as all of it.
+    fn book_anew(&mut self, index: u32) {
+        let (capacity, account) = (self.cold_mut(index).spec.capacity, self.hot_mut(index).account);
+        let mut at = if account == NONE { NONE } else { self.accounts[account].first };
+        let mut booked_permille = 0u32;
+        while at != NONE {
+            let booking = &mut self.bookings[at];
+            let share = added_permille(booking.need, capacity).unwrap_or(FULL_PERMILLE);
+            booking.load_permille = share.min(FULL_PERMILLE);
+            booked_permille = booked_permille.saturating_add(booking.load_permille);
+            at = booking.after;
+        }
+        self.hot_mut(index).booked_permille = booked_permille;
     }
 
     /// Forgets a node that carries nothing.
     pub(super) fn remove(&mut self, handle: NodeRef) {
         let Some(node) = self.get(handle) else { return };
-        debug_assert!(node.held.is_empty(), "a removed node carries nothing");
-        let (id, healthy) = (node.spec.id, node.healthy);
-        if healthy {
-            self.unlink(handle.index);
-            self.healthy -= 1;
+        debug_assert!(node.link_count() == 0, "a removed node carries nothing");
+        let (id, alive) = (node.spec.id, node.is_alive());
+        if alive {
+            self.index.remove(handle.index);
+            self.alive -= 1;
         }
         self.by_id.remove(&id);
-        let slot = &mut self.slots[slot_index(handle.index)];
-        slot.node = None;
-        slot.generation = slot.generation.wrapping_add(1);
+        *self.hot_mut(handle.index) = Hot { generation: handle.generation.wrapping_add(1), ..Hot::VACANT };
+        self.cold[slot_index(handle.index)] = None;
         self.free.push(handle.index);
     }
 
-    /// Takes a healthy node out and answers the resources it carried.
-    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<R>> {
-        self.get_healthy(handle)?;
-        self.unlink(handle.index);
-        self.healthy -= 1;
-        let node = self.slots[slot_index(handle.index)].node.as_mut()?;
-        node.healthy = false;
-        for (&seq, booking) in &node.bookings {
-            self.deadlines.remove(&(booking.deadline, seq, handle.index));
+    /// A node gets nothing new from now on; `false` when it is not healthy.
+    pub(super) fn drain(&mut self, handle: NodeRef) -> bool {
+        if self.hot_of(handle).is_none_or(|hot| hot.status != Status::Healthy) {
+            return false;
         }
-        node.bookings.clear();
-        node.booked = Capacity::default();
-        node.booked_permille = 0;
-        Some(core::mem::take(&mut node.held).into_keys().collect())
+        self.index.remove(handle.index);
+        self.hot_mut(handle.index).status = Status::Draining;
+        true
     }
 
-    fn link(&mut self, index: u32) {
-        if let Some(node) = self.at(index) {
-            let (zone, key) = (node.zone(), (node.effective_permille(), node.tie, index));
-            self.by_load.entry(zone).or_default().insert(key);
+    /// Takes a node out and answers the numbers of the resources it carried.
+    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<u32>> {
+        self.get_alive(handle)?;
+        self.index.remove(handle.index);
+        self.alive -= 1;
+        self.hot_mut(handle.index).status = Status::Failed;
+        let mut carried = Vec::new();
+        while let Some((link, resource)) = self.first_link(handle.index) {
+            carried.push(resource);
+            self.detach(link);
         }
+        Some(carried)
     }
 
-    fn unlink(&mut self, index: u32) {
+    /// A failed node is there again, as it was.
+    pub(super) fn revive(&mut self, handle: NodeRef) {
+        if self.hot_of(handle).is_none_or(|hot| hot.status != Status::Failed) {
+            return;
+        }
+        self.hot_mut(handle.index).status = Status::Healthy;
+        self.alive += 1;
+        self.enter(handle.index);
+    }
+
+    fn enter(&mut self, index: u32) {
         let Some(node) = self.at(index) else { return };
-        let (zone, key) = (node.zone(), (node.effective_permille(), node.tie, index));
-        if let Some(keys) = self.by_load.get_mut(&zone) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.by_load.remove(&zone);
-            }
+        let group = GroupKey::new(node.zone(), node.spec.capabilities, node.spec.capacity);
+        let key = node.hot.key();
+        self.index.insert(index, group, key);
+    }
+
+    /// Puts a node where its load says.
+    fn settle(&mut self, index: u32) {
+        let hot = self.hot_mut(index);
+        if hot.status == Status::Healthy {
+            let key = hot.key();
+            self.index.set(index, key);
         }
     }
 
-    fn change(&mut self, index: u32, change: impl FnOnce(&mut Node<N, R>)) {
-        self.unlink(index);
-        if let Some(node) = self.slots.get_mut(slot_index(index)).and_then(|slot| slot.node.as_mut()) {
-            change(node);
-        }
-        self.link(index);
+    /// Numbers of the resources on a node, in no order.
+    pub(super) fn carried(&self, handle: NodeRef) -> impl Iterator<Item = (u32, u32)> {
+        let mut at = self.get(handle).map_or(NONE, |node| node.cold.first_link);
+        core::iter::from_fn(move || {
+            let link = (at != NONE).then(|| &self.links[at])?;
+            at = link.after;
+            Some((link.resource, link.share_permille))
+        })
     }
 
-    /// Adds a booking, or adds to the one this decision has on the node.
+    /// What a resource was given on a node.
+    pub(super) fn share_permille(&self, link: u32) -> u32 {
+        self.links[link].share_permille
+    }
+
+    fn first_link(&self, index: u32) -> Option<(u32, u32)> {
+        let link = self.at(index)?.cold.first_link;
+        (link != NONE).then(|| (link, self.links[link].resource))
+    }
+
+    /// A resource comes to a node; the answer names it there.
+    pub(super) fn attach(&mut self, index: u32, resource: u32) -> u32 {
+        let after = self.cold_mut(index).first_link;
+        let link = Link { node: index, resource, before: NONE, after, bookings: NONE, share_permille: 0 };
+        let link = self.links.insert(link);
+        if after != NONE {
+            self.links[after].before = link;
+        }
+        let node = self.cold_mut(index);
+        node.first_link = link;
+        node.link_count += 1;
+        link
+    }
+
+    /// A resource leaves its node, and its bookings with it.
+    pub(super) fn detach(&mut self, link: u32) {
+        while self.links[link].bookings != NONE {
+            self.unbook(self.links[link].bookings);
+        }
+        let Some(Link { node: index, before, after, share_permille, .. }) = self.links.remove(link) else { return };
+        if before != NONE {
+            self.links[before].after = after;
+        }
+        if after != NONE {
+            self.links[after].before = before;
+        }
+        let node = self.cold_mut(index);
+        if before == NONE {
+            node.first_link = after;
+        }
+        node.link_count -= 1;
+        let hot = self.hot_mut(index);
+        hot.carried_permille = hot.carried_permille.saturating_sub(share_permille);
+        self.settle(index);
+    }
+
+    /// Adds a booking, or adds to the one this decision has for the link. `now + ttl` of later calls must not be earlier.
     pub(super) fn book(
         &mut self,
-        index: u32,
+        link: u32,
         seq: u64,
-        resource: R,
         load_permille: u32,
         need: Capacity,
-        deadline: Duration,
+        now: Duration,
+        ttl: Duration,
     ) {
-        self.deadlines.insert((deadline, seq, index));
-        self.change(index, |node| {
-            node.booked_permille = node.booked_permille.saturating_add(load_permille);
-            node.booked = node.booked.saturating_add(need);
-            let seqs = node.held.entry(resource).or_default();
-            if let Some(booking) = node.bookings.get_mut(&seq) {
-                booking.load_permille = booking.load_permille.saturating_add(load_permille);
-                booking.need = booking.need.saturating_add(need);
+        let Link { node: index, bookings: newest, .. } = self.links[link];
+        self.links[link].share_permille = self.links[link].share_permille.saturating_add(load_permille);
+        let account = self.account(index);
+        if newest != NONE && self.bookings[newest].seq == seq {
+            let booking = &mut self.bookings[newest];
+            booking.load_permille = booking.load_permille.saturating_add(load_permille);
+            booking.need = booking.need.saturating_add(need);
+        } else {
+            let last = self.accounts[account].last;
+            let booking = self.bookings.insert(Booking {
+                link,
+                seq,
+                load_permille,
+                need,
+                deadline: now.saturating_add(ttl),
+                before: last,
+                after: NONE,
+                older: self.newest,
+                newer: NONE,
+                of_link: newest,
+            });
+            self.links[link].bookings = booking;
+            if last != NONE {
+                self.bookings[last].after = booking;
             } else {
-                seqs.push(seq);
-                node.bookings.insert(seq, Booking { resource, load_permille, need, deadline });
+                self.accounts[account].first = booking;
             }
-        });
+            if self.newest != NONE {
+                self.bookings[self.newest].newer = booking;
+            } else {
+                self.oldest = booking;
+            }
+            self.newest = booking;
+            self.accounts[account].last = booking;
+            self.accounts[account].count += 1;
+        }
+        self.accounts[account].needs = self.accounts[account].needs.saturating_add(need);
+        let trust = self.trust;
+        let hot = self.hot_mut(index);
+        hot.booked_permille = hot.booked_permille.saturating_add(load_permille);
+        hot.carried_permille = hot.carried_permille.saturating_add(load_permille);
+        hot.trust.give(load_permille, &trust, now);
+        self.settle(index);
     }
 
-    /// Drops one booking, whether confirmed, expired or released.
-    fn unbook(&mut self, index: u32, seq: u64) -> Option<Booking<R>> {
-        let booking = *self.at(index)?.bookings.get(&seq)?;
-        self.deadlines.remove(&(booking.deadline, seq, index));
-        self.change(index, |node| {
-            node.bookings.remove(&seq);
-            node.booked_permille = node.booked_permille.saturating_sub(booking.load_permille);
-            node.booked = node.booked.saturating_sub(booking.need);
-            if let Some(seqs) = node.held.get_mut(&booking.resource) {
-                seqs.retain(|&held| held != seq);
+    /// The account of a node, opened if it has none.
+    fn account(&mut self, index: u32) -> u32 {
+        let account = self.hot_mut(index).account;
+        if account != NONE {
+            return account;
+        }
+        let account = self.accounts.insert(Account { needs: Capacity::default(), first: NONE, last: NONE, count: 0 });
+        self.hot_mut(index).account = account;
+        account
+    }
+
+    /// Takes one booking out of its lists and off its node, whose place in the index the caller settles.
+    fn take_booking(&mut self, at: u32) -> Option<Booking> {
+        let booking = self.bookings.remove(at)?;
+        let Booking { before, after, older, newer, .. } = booking;
+        if before != NONE {
+            self.bookings[before].after = after;
+        }
+        if after != NONE {
+            self.bookings[after].before = before;
+        }
+        if older != NONE {
+            self.bookings[older].newer = newer;
+        } else {
+            self.oldest = newer;
+        }
+        if newer != NONE {
+            self.bookings[newer].older = older;
+        } else {
+            self.newest = older;
+        }
+        // A link has one booking, or a few when its pieces needed more.
+        if self.links[booking.link].bookings == at {
+            self.links[booking.link].bookings = booking.of_link;
+        } else {
+            let mut of_link = self.links[booking.link].bookings;
+            while self.bookings[of_link].of_link != at {
+                of_link = self.bookings[of_link].of_link;
             }
-        });
+            self.bookings[of_link].of_link = booking.of_link;
+        }
+        let index = self.links[booking.link].node;
+        let hot = self.hot_mut(index);
+        hot.booked_permille = hot.booked_permille.saturating_sub(booking.load_permille);
+        let number = hot.account;
+        let account = &mut self.accounts[number];
+        if before == NONE {
+            account.first = after;
+        }
+        if after == NONE {
+            account.last = before;
+        }
+        account.count -= 1;
+        account.needs = account.needs.saturating_sub(booking.need);
+        if account.count == 0 {
+            self.accounts.remove(number);
+            self.hot_mut(index).account = NONE;
+        }
         Some(booking)
     }
 
-    pub(super) fn report(&mut self, handle: NodeRef, report: &NodeReport) {
-        let Some(node) = self.get_healthy(handle) else { return };
-        let counted: Vec<u64> = node.bookings.range(..=report.seq).map(|(&seq, _)| seq).collect();
-        for seq in counted {
-            self.unbook(handle.index, seq);
+    fn unbook(&mut self, at: u32) {
+        if let Some(booking) = self.take_booking(at) {
+            self.settle(self.links[booking.link].node);
         }
-        self.change(handle.index, |node| {
-            node.reported = report.load;
-            node.last_seq = report.seq;
-            node.last_mile = report.last_mile;
-            node.inflight = report.inflight;
-            node.available = Some(report.available);
-        });
     }
 
-    /// The resource leaves the node; its bookings go with it.
-    pub(super) fn let_go(&mut self, handle: NodeRef, resource: &R) {
-        let Some(seqs) = self.get(handle).and_then(|node| node.held.get(resource)).cloned() else { return };
-        for seq in seqs {
-            self.unbook(handle.index, seq);
+    /// A report of a node that is alive.
+    pub(super) fn report(&mut self, handle: NodeRef, report: &NodeReport, now: Duration) {
+        let index = handle.index;
+        while let account = self.hot_mut(index).account
+            && account != NONE
+            && let first = self.accounts[account].first
+            && self.bookings[first].seq <= report.seq
+        {
+            self.take_booking(first);
         }
-        if let Some(node) = self.slots.get_mut(slot_index(handle.index)).and_then(|slot| slot.node.as_mut()) {
-            node.held.remove(resource);
-        }
+        let trust = self.trust;
+        let hot = self.hot_mut(index);
+        hot.reported = report.load;
+        hot.last_seq = report.seq;
+        hot.last_mile_us = u32::try_from(report.last_mile.as_micros()).unwrap_or(u32::MAX);
+        hot.inflight = report.inflight;
+        hot.available = report.available;
+        let counted = hot.carried_permille.saturating_sub(hot.booked_permille);
+        hot.trust.report(report.load, counted, &trust, now);
+        self.settle(index);
+    }
+
+    pub(super) fn observe(&mut self, handle: NodeRef, outcome: Outcome, now: Duration) {
+        let trust = self.trust;
+        self.hot_mut(handle.index).trust.observe(outcome, &trust, now);
+        self.settle(handle.index);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.deadlines.first().map(|&(deadline, _, _)| deadline)
+        (self.oldest != NONE).then(|| self.bookings[self.oldest].deadline)
     }
 
     /// Drops the booking that expired first, if one has.
-    pub(super) fn pop_expired(&mut self, now: Duration) -> Option<(NodeRef, u64, Booking<R>)> {
-        let &(deadline, seq, index) = self.deadlines.first()?;
-        if deadline > now {
+    pub(super) fn pop_expired(&mut self, now: Duration) -> Option<Ended> {
+        if self.next_deadline()? > now {
             return None;
         }
-        let handle = self.handle(index)?;
-        let booking = self.unbook(index, seq)?;
-        Some((handle, seq, booking))
+        let Booking { link, seq, load_permille, need, .. } = self.take_booking(self.oldest)?;
+        let Link { node, resource, .. } = self.links[link];
+        // It never came: the node does not carry it either.
+        self.links[link].share_permille = self.links[link].share_permille.saturating_sub(load_permille);
+        let hot = self.hot_mut(node);
+        hot.carried_permille = hot.carried_permille.saturating_sub(load_permille);
+        self.settle(node);
+        Some(Ended { node: self.handle(node)?, resource, seq, load_permille, need })
     }
 }

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::nodes::Zone;
+use super::index::Zone;
 use super::{Allocator, Member, Resource, count_u32};
 use crate::error::PlaceError;
 use crate::id::{Id, seeded_hash};
-use crate::placement::{ChunkPlacement, StripePlacement, Tolerance};
+use crate::placement::{ChunkPlacement, Piece, StripePlacement, Tolerance};
 use crate::policy::{ALLOCATE_MAX, Policy, ROUTE_MAX};
 use crate::scheme::added_permille;
 use crate::spec::NodeRef;
@@ -26,6 +26,50 @@ pub(super) enum Pieces {
     None,
     Chunks { copies: usize, holders: Vec<NodeRef> },
     Stripes(BTreeMap<u32, Stripe>),
+}
+
+impl Pieces {
+    /// The holder of every piece.
+    pub(super) fn holders(&self) -> impl Iterator<Item = NodeRef> + '_ {
+        let (chunks, stripes) = match self {
+            Self::None => (None, None),
+            Self::Chunks { holders, .. } => (Some(holders), None),
+            Self::Stripes(stripes) => (None, Some(stripes)),
+        };
+        let shards = stripes.into_iter().flat_map(|stripes| stripes.values()).flat_map(|stripe| &stripe.holders);
+        chunks.into_iter().flatten().chain(shards).copied()
+    }
+
+    pub(super) fn held_by(&self, node: NodeRef) -> u64 {
+        u64::try_from(self.holders().filter(|&holder| holder == node).count()).unwrap_or(u64::MAX)
+    }
+
+    /// Gives what `from` holds to `to`, and answers what that was.
+    pub(super) fn hand_over(&mut self, from: NodeRef, to: NodeRef) -> Vec<Piece> {
+        let mut moved = Vec::new();
+        let mut give = |holder: &mut NodeRef, piece: Piece| {
+            if *holder == from {
+                *holder = to;
+                moved.push(piece);
+            }
+        };
+        match self {
+            Self::None => {}
+            Self::Chunks { copies, holders } => {
+                for (chunk, holders) in (0u64..).zip(holders.chunks_mut((*copies).max(1))) {
+                    holders.iter_mut().for_each(|holder| give(holder, Piece::Chunk { chunk }));
+                }
+            }
+            Self::Stripes(stripes) => {
+                for (&stripe, placed) in stripes {
+                    for (shard, holder) in (0u32..).zip(&mut placed.holders) {
+                        give(holder, Piece::Shard { stripe, shard });
+                    }
+                }
+            }
+        }
+        moved
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -244,8 +288,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         _policy: &Policy,
         now: Duration,
     ) -> Result<ChunkPlacement, PlaceError> {
-        let placed = self.resources.get(resource).ok_or(PlaceError::UnknownResource)?;
-        match placed.pieces {
+        let number = self.numbers.get(resource).copied().ok_or(PlaceError::UnknownResource)?;
+        match self.resources[number].pieces {
             Pieces::None => {}
             Pieces::Chunks { .. } => return Err(PlaceError::AlreadyPlaced),
             Pieces::Stripes(_) => return Err(PlaceError::OtherScheme),
@@ -255,7 +299,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             return Err(PlaceError::BadCount { pieces: asked, limit: MAX_PIECES });
         }
         self.advance(now);
-        let placed = self.resources.get(resource).ok_or(PlaceError::UnknownResource)?;
+        let placed = &self.resources[number];
         let per_chunk = copies.min(count_u32(placed.members.len()));
         let mut board = self.board(placed);
         let pieces = chunks.saturating_mul(u64::from(per_chunk));
@@ -285,7 +329,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let pieces =
             Pieces::Chunks { copies: usize::try_from(per_chunk).unwrap_or(usize::MAX), holders: holders.clone() };
         self.seq += 1;
-        self.commit(resource, &board, |placed| placed.pieces = pieces);
+        self.commit(number, &board, |placed| placed.pieces = pieces);
         Ok(ChunkPlacement {
             holders,
             chunks,
@@ -315,8 +359,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         _policy: &Policy,
         now: Duration,
     ) -> Result<StripePlacement, PlaceError> {
-        let placed = self.resources.get(resource).ok_or(PlaceError::UnknownResource)?;
-        match &placed.pieces {
+        let number = self.numbers.get(resource).copied().ok_or(PlaceError::UnknownResource)?;
+        match &self.resources[number].pieces {
             Pieces::Stripes(stripes) if stripes.contains_key(&stripe) => return Err(PlaceError::AlreadyPlaced),
             Pieces::None | Pieces::Stripes(_) => {}
             Pieces::Chunks { .. } => return Err(PlaceError::OtherScheme),
@@ -328,7 +372,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let too_many = PlaceError::BadCount { pieces: shards, limit: MAX_PIECES };
         let shards = u32::try_from(shards).ok().filter(|&shards| u64::from(shards) <= MAX_PIECES).ok_or(too_many)?;
         self.advance(now);
-        let placed = self.resources.get(resource).ok_or(PlaceError::UnknownResource)?;
+        let placed = &self.resources[number];
         let mut board = self.board(placed);
         let free = |seat: &Seat| seat.room.saturating_sub(seat.pieces);
         let Some(limits) = StripeLimits::tightest(&board, shards, parity, free) else {
@@ -349,7 +393,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         let entry = Stripe { data, holders: holders.clone() };
         self.seq += 1;
-        self.commit(resource, &board, |placed| {
+        self.commit(number, &board, |placed| {
             if let Pieces::Stripes(stripes) = &mut placed.pieces {
                 stripes.insert(stripe, entry);
             } else {
@@ -363,7 +407,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// The nodes that hold a chunk, pieces that lost their node left out; `None` for a chunk that was not placed.
     #[must_use]
     pub fn chunk_holders(&self, resource: &R, chunk: u64) -> Option<Vec<NodeRef>> {
-        let placed = self.resources.get(resource)?;
+        let placed = self.find(resource)?;
         let Pieces::Chunks { copies, holders } = &placed.pieces else { return None };
         let start = usize::try_from(chunk).ok()?.checked_mul(*copies)?;
         let holders = holders.get(start..start.checked_add(*copies)?)?;
@@ -374,14 +418,14 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// that was not placed. The length is data + parity.
     #[must_use]
     pub fn shard_holders(&self, resource: &R, stripe: u32) -> Option<Vec<Option<NodeRef>>> {
-        let placed = self.resources.get(resource)?;
+        let placed = self.find(resource)?;
         let Pieces::Stripes(stripes) = &placed.pieces else { return None };
         let holders = &stripes.get(&stripe)?.holders;
         Some(holders.iter().map(|&holder| Some(holder).filter(|&holder| self.is_healthy(holder))).collect())
     }
 
     /// The nodes of a resource as seats.
-    pub(super) fn board(&self, placed: &Resource) -> Board {
+    pub(super) fn board(&self, placed: &Resource<R>) -> Board {
         let zones: BTreeSet<Zone> =
             placed.members.iter().filter_map(|m| Some(self.nodes.get(m.node)?.zone())).collect();
         let zones: Vec<Zone> = zones.into_iter().collect();
@@ -400,7 +444,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 pieces: member.pieces,
                 room: self.room(placed, member),
                 load_permille: node.effective_permille(),
-                tie: seeded_hash(placed.rotation, &node.tie.to_le_bytes()),
+                tie: seeded_hash(placed.rotation, &self.nodes.tie(node).to_le_bytes()),
             });
         }
         let by_node = seats.iter().enumerate().map(|(seat, taken)| (taken.node, seat)).collect();
@@ -408,7 +452,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Most pieces of the resource that a node may hold: what was booked for it, and what fits below the limit besides.
-    fn room(&self, placed: &Resource, member: &Member) -> u64 {
+    fn room(&self, placed: &Resource<R>, member: &Member) -> u64 {
         let Some(node) = self.nodes.get(member.node) else { return 0 };
         let piece_bytes = placed.piece_bytes();
         if piece_bytes == 0 {
@@ -424,9 +468,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Writes the new piece counts of the board to the resource, books what they need beyond what was booked, and makes
     /// the change to its pieces, all under the current number.
-    pub(super) fn commit(&mut self, resource: &R, board: &Board, change: impl FnOnce(&mut Resource)) {
-        let (seq, deadline) = (self.seq, self.now.saturating_add(self.config.booking_ttl));
-        let Some(placed) = self.resources.get_mut(resource) else { return };
+    pub(super) fn commit(&mut self, number: u32, board: &Board, change: impl FnOnce(&mut Resource<R>)) {
+        let (seq, now, ttl) = (self.seq, self.now, self.config.booking_ttl);
+        let placed = &mut self.resources[number];
         let piece_bytes = placed.piece_bytes();
         placed.seq = seq;
         for member in &mut placed.members {
@@ -441,22 +485,25 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let need = Capacity { bytes: extra, ..Capacity::default() };
             let capacity = self.nodes.get(member.node).map(|node| node.spec.capacity).unwrap_or_default();
             let load_permille = added_permille(need, capacity).unwrap_or(0);
-            self.nodes.book(member.node.index, seq, *resource, load_permille, need, deadline);
+            self.nodes.book(member.link, seq, load_permille, need, now, ttl);
         }
         change(placed);
     }
 
     /// What copies on these nodes survive.
     pub(super) fn copies_tolerance(&self, holders: impl Iterator<Item = NodeRef>) -> Tolerance {
-        let zones: Vec<Zone> = holders.filter_map(|holder| Some(self.nodes.get_healthy(holder)?.zone())).collect();
-        let distinct: BTreeSet<Zone> = zones.iter().copied().collect();
-        let regions: BTreeSet<RegionId> = distinct.iter().map(|&(region, _)| region).collect();
+        let mut zones: Vec<Zone> = holders.filter_map(|holder| Some(self.nodes.get_alive(holder)?.zone())).collect();
+        let nodes = zones.len();
+        zones.sort_unstable();
+        zones.dedup();
+        let distinct = zones.len();
+        zones.dedup_by_key(|zone| zone.0);
         let spare = |count: usize| count_u32(count).saturating_sub(1);
-        Tolerance { nodes: spare(zones.len()), zones: spare(distinct.len()), regions: spare(regions.len()) }
+        Tolerance { nodes: spare(nodes), zones: spare(distinct), regions: spare(zones.len()) }
     }
 
     /// What the pieces that the current nodes hold survive, and how many are lost for good.
-    pub(super) fn pieces_state(&self, placed: &Resource) -> PiecesState {
+    pub(super) fn pieces_state(&self, placed: &Resource<R>) -> PiecesState {
         let board = self.board(placed);
         let mut least: Option<Tolerance> = None;
         let mut unrecoverable = 0;

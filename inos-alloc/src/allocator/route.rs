@@ -14,13 +14,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
     #[must_use]
     pub fn route(&self, holders: &[NodeRef], from: RegionId) -> Option<NodeRef> {
         let ranked = holders.iter().filter_map(|&holder| {
-            let node = self.nodes.get_healthy(holder)?;
+            let node = self.nodes.get_alive(holder)?;
             let load = node.effective_permille();
             if load >= u32::from(ROUTE_MAX.value()) {
                 return None;
             }
             let latency = self.expected_latency(from, node).unwrap_or(Duration::MAX);
-            Some((latency, load, node.tie, holder))
+            Some((latency, load, self.nodes.tie(node), holder))
         });
         ranked.min().map(|(_, _, _, holder)| holder)
     }
@@ -29,9 +29,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// loaded of the group, however loaded; ties by a seeded hash. `None` for a resource that is not placed. O(replicas).
     #[must_use]
     pub fn route_group(&self, resource: &R) -> Option<NodeRef> {
-        let placed = self.resources.get(resource)?;
-        let load_of =
-            |handle: NodeRef| self.nodes.get_healthy(handle).map(|node| (node.effective_permille(), node.tie));
+        let placed = self.find(resource)?;
+        let load_of = |handle: NodeRef| {
+            self.nodes.get_alive(handle).map(|node| (node.effective_permille(), self.nodes.tie(node)))
+        };
         let primary = placed.members.first()?.node;
         if load_of(primary).is_some_and(|(load, _)| load < u32::from(ROUTE_MAX.value())) {
             return Some(primary);

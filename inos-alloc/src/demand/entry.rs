@@ -1,8 +1,8 @@
 //! What is known of one resource, and the arithmetic of its score.
 
-use super::decay::{Decay, ONE};
 use super::hot::Rank;
 use super::policy::{Derived, Signals};
+use crate::decay::{Decay, ONE};
 
 /// For so many half-lives after its first record a resource does not step down.
 pub(super) const WARM_UP_HALF_LIVES: u64 = 2;

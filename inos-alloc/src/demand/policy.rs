@@ -1,6 +1,6 @@
 //! What a demand monitor is made with.
 
-use super::decay::Unit;
+use crate::decay::{Unit, nanos};
 use core::time::Duration;
 use thiserror::Error;
 
@@ -170,11 +170,6 @@ pub(super) struct Derived {
     pub(super) units: [Option<Unit>; 4],
 }
 
-/// Nanoseconds; 2^64 of them are 584 years.
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// The least `k` with `gap` x 2^k >= `whole`; `gap` is not zero.
 fn doublings(gap: u32, whole: u32) -> u32 {
     whole.div_ceil(gap).next_power_of_two().trailing_zeros()
@@ -187,7 +182,7 @@ impl Derived {
     /// level q, and is at most q + (1000 - q) x 2^-k after k half-lives. Another step up must not lead below the lower
     /// threshold: where that sum is above up, q has to be at least 2 x down. So up - 2 x down >= (1000 - 2 x down) x 2^-k.
     pub(super) fn new(policy: &DemandPolicy) -> Result<Self, DemandPolicyError> {
-        let [half_life, cooldown, per] = [policy.half_life, policy.cooldown, policy.per].map(nanoseconds);
+        let [half_life, cooldown, per] = [policy.half_life, policy.cooldown, policy.per].map(nanos);
         if half_life == 0 || cooldown == 0 || per == 0 {
             return Err(DemandPolicyError::NoTime);
         }

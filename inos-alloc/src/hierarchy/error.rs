@@ -43,7 +43,7 @@ pub enum HierarchyError {
     },
 }
 
-/// Why [`RegionHubs::layout`](crate::RegionHubs::layout) or [`moves`](crate::moves) refused. Always the caller's fault.
+/// Why [`RegionHubs::layout`](crate::RegionHubs::layout) or [`hub_moves`](crate::hub_moves) refused. Always the caller's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LayoutError {

@@ -143,7 +143,7 @@ impl HubLayout {
 /// # Errors
 ///
 /// [`LayoutError::OtherRegion`] and [`LayoutError::OtherResource`] when the two are not of the same region and resource.
-pub fn moves<'a>(before: &'a HubLayout, after: &'a HubLayout) -> Result<Moves<'a>, LayoutError> {
+pub fn hub_moves<'a>(before: &'a HubLayout, after: &'a HubLayout) -> Result<HubMoves<'a>, LayoutError> {
     let (old, new) = (&before.hubs, &after.hubs);
     if old.region() != new.region() {
         return Err(LayoutError::OtherRegion { before: old.region(), after: new.region() });
@@ -152,12 +152,12 @@ pub fn moves<'a>(before: &'a HubLayout, after: &'a HubLayout) -> Result<Moves<'a
         return Err(LayoutError::OtherResource { before: before.pieces(), after: after.pieces() });
     }
     let place = |node: &NodeRef| new.hubs().binary_search(node).ok().and_then(|index| u8::try_from(index).ok());
-    Ok(Moves { before, after, new_index: old.hubs().iter().map(place).collect(), next: 0 })
+    Ok(HubMoves { before, after, new_index: old.hubs().iter().map(place).collect(), next: 0 })
 }
 
-/// Changed pieces, made by [`moves`].
+/// Changed pieces, made by [`hub_moves`].
 #[derive(Clone, Debug)]
-pub struct Moves<'a> {
+pub struct HubMoves<'a> {
     before: &'a HubLayout,
     after: &'a HubLayout,
     /// Of each old hub.
@@ -165,7 +165,7 @@ pub struct Moves<'a> {
     next: usize,
 }
 
-impl Moves<'_> {
+impl HubMoves<'_> {
     /// The sums over all changed pieces that are left.
     #[must_use]
     pub fn total(self) -> MoveCount {
@@ -176,7 +176,7 @@ impl Moves<'_> {
     }
 }
 
-impl<'a> Iterator for Moves<'a> {
+impl<'a> Iterator for HubMoves<'a> {
     type Item = ChangedPiece<'a>;
 
     fn next(&mut self) -> Option<ChangedPiece<'a>> {
@@ -201,7 +201,7 @@ impl<'a> Iterator for Moves<'a> {
     }
 }
 
-impl FusedIterator for Moves<'_> {}
+impl FusedIterator for HubMoves<'_> {}
 
 /// A piece whose hubs change.
 ///

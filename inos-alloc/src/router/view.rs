@@ -52,7 +52,7 @@ impl<F: Fn(NodeRef, RegionId) -> Option<NodeView>> MeshView for F {
     }
 }
 
-/// The expected round trip is the distance of the regions.
+/// The expected round trip is the distance of the regions and the node's last mile.
 impl<N: Id, R: Id> MeshView for Allocator<N, R> {
     fn node(&self, node: NodeRef, from: RegionId) -> Option<NodeView> {
         let load = self.load(node)?;
@@ -60,7 +60,7 @@ impl<N: Id, R: Id> MeshView for Allocator<N, R> {
         Some(NodeView {
             load_permille: load.effective_permille,
             inflight: load.inflight,
-            round_trip: self.region_latency(from, region),
+            round_trip: self.region_latency(from, region).map(|distance| distance.saturating_add(load.last_mile)),
         })
     }
 }

@@ -178,7 +178,7 @@ fn more_losses_than_parity_are_called_lost() {
 
 #[test]
 fn survivors_without_room_leave_a_piece_unplaced() {
-    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let mut mesh = Allocator::<u32, u64>::new(Config { grace: T0, ..Config::default() });
     let nodes: Vec<NodeRef> = (0..6).map(|id| mesh.upsert(node(id, id, 0, 26 * MIB))).collect();
     // 10 MiB over 6 nodes, each chunk on 5: 9 MiB per node, 347 thousandths. 12 MiB is the most below half load.
     assert_eq!(mesh.allocate(1, &blob(10 * MIB - 1), &policy(), T0).unwrap().granted, 6);

@@ -4,7 +4,7 @@
 use crate::differential::{Step, node_report, node_spec, step};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
-use inos_alloc::{Allocator, Config, FailoverPlan, NodeRef, Policy, RegionId, ResourceSpec, Tiers};
+use inos_alloc::{Allocator, Config, FailoverPlan, MoveBudget, NodeRef, Policy, RegionId, ResourceSpec, Tiers};
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -109,7 +109,7 @@ proptest! {
                 }
                 Step::Latency { a, b, ms } => mesh.set_latency(RegionId(a), RegionId(b), Duration::from_millis(ms)),
                 Step::Allocate { id, spec, near, ceiling } => {
-                    let policy = Policy { near: near.map(RegionId), tiers: Tiers::default().with_ceiling(ceiling) };
+                    let policy = Policy { near: near.map(RegionId), tiers: Tiers::default().with_ceiling(ceiling), ..Policy::default() };
                     if let Ok(placed) = mesh.allocate(id, &spec, &policy, now) {
                         specs.insert(id, spec);
                         for &node in &placed.replicas {
@@ -137,7 +137,25 @@ proptest! {
                     check_plan(&mesh, &plan, &placed)?;
                     check_raised(&mesh, &before)?;
                 }
-                Step::Wait { s } => now += Duration::from_secs(s),
+                Step::Return { id } => {
+                    let node = mesh.lookup(&id).unwrap_or(NodeRef { index: u32::MAX, generation: 0 });
+                    if let Ok(returned) = mesh.node_returned(node, now) {
+                        let carries: Vec<u64> = mesh.resources_on(node).collect();
+                        prop_assert_eq!(returned.kept, carries);
+                    }
+                }
+                Step::Observe { id, outcome, times } => {
+                    let Some(node) = mesh.lookup(&id) else { continue };
+                    (0..times).for_each(|_| {
+                        mesh.observe_outcome(node, outcome, now);
+                    });
+                }
+                Step::Wait { s } => {
+                    now += Duration::from_secs(s);
+                    let repairs = mesh.repair(MoveBudget { moves: s, bytes: 1 << 40 }, now);
+                    let moved: usize = repairs.iter().map(|repair| repair.pieces.iter().filter(|change| change.to.is_some()).count()).sum();
+                    prop_assert!(moved <= usize::try_from(s).unwrap());
+                }
             }
             check_all(&mesh, &specs)?;
         }

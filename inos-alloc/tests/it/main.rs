@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod bookings;
+mod choices;
 mod counts;
 mod demand;
 mod differential;
@@ -14,8 +15,11 @@ mod hostile;
 mod ids;
 mod invariants;
 mod job;
+mod moves;
 mod pieces;
 mod placement;
+mod returns;
 mod route;
 mod router;
 mod support;
+mod trust;

@@ -219,7 +219,7 @@ fn a_node_that_is_gone_leaves_nothing_behind() {
     assert_eq!(router.route(&2, HERE, &mesh, T0), None);
     let usage = router.usage();
     assert_eq!((usage.ids, usage.holders, usage.pairs, usage.requests), (3, 3, 0, 0));
-    assert_eq!(router.node_gone(node(0)), []);
+    assert_eq!(router.node_gone(node(0)), Vec::<u64>::new());
     assert_eq!(router.node_gone(node(1)), [1, 3, 4]);
     assert_eq!(router.usage(), inos_alloc::RouterUsage::default());
 }

@@ -25,7 +25,7 @@ pub(crate) fn node(id: u32, region: u32, zone: u32, bytes: u64) -> NodeSpec<u32>
 
 /// `count` nodes over six regions of four zones each, every zone as large as the others up to one node.
 pub(crate) fn mesh(count: u32, bytes: u64) -> (Mesh, Vec<NodeRef>) {
-    let mut mesh = Allocator::new(Config { seed: 42, ..Config::default() });
+    let mut mesh = Allocator::new(Config { seed: 42, grace: T0, ..Config::default() });
     let nodes = (0..count).map(|id| mesh.upsert(node(id, id % 6, id / 6 % 4, bytes))).collect();
     (mesh, nodes)
 }

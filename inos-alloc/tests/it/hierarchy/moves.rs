@@ -4,7 +4,8 @@
 
 use super::{candidate, drawn_weights, handle, hubs_only, region_of};
 use inos_alloc::{
-    Candidate, Demand, HierarchyLimits, HubLayout, LayoutError, MoveCount, NodeRef, RegionHubs, moves, plan_hierarchy,
+    Candidate, Demand, HierarchyLimits, HubLayout, LayoutError, MoveCount, NodeRef, RegionHubs, hub_moves,
+    plan_hierarchy,
 };
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -20,7 +21,7 @@ fn without(weights: &[u32], gone: usize, limits: &HierarchyLimits, resource_hash
 /// Compares with differences of sets, and answers the sums.
 fn checked(before: &HubLayout, after: &HubLayout) -> MoveCount {
     let mut sum = MoveCount::default();
-    let mut changed = moves(before, after).unwrap().peekable();
+    let mut changed = hub_moves(before, after).unwrap().peekable();
     for piece in 0..before.pieces() {
         let old: Vec<NodeRef> = before.holders(piece).collect();
         let new: Vec<NodeRef> = after.holders(piece).collect();
@@ -45,7 +46,7 @@ fn checked(before: &HubLayout, after: &HubLayout) -> MoveCount {
         sum.dropped += count.dropped;
     }
     assert!(changed.next().is_none());
-    assert_eq!(moves(before, after).unwrap().total(), sum);
+    assert_eq!(hub_moves(before, after).unwrap().total(), sum);
     sum
 }
 
@@ -86,14 +87,14 @@ proptest! {
         let gone = handle(u32::try_from(gone).unwrap());
         let held = all.pieces_of(gone).count();
         let same_copies = all.hubs().copies() == less.hubs().copies();
-        for change in moves(&all, &less).unwrap() {
+        for change in hub_moves(&all, &less).unwrap() {
             // Another number of copies drops the last one of each other piece.
             prop_assert_eq!(change.left().count(), 1);
             prop_assert!(!same_copies || change.left().eq([gone]));
             prop_assert_eq!(change.gained().count(), usize::from(same_copies));
         }
         let expected = if same_copies { held } else { 2_000 };
-        prop_assert_eq!(moves(&all, &less).unwrap().count(), expected);
+        prop_assert_eq!(hub_moves(&all, &less).unwrap().count(), expected);
     }
 }
 
@@ -130,7 +131,8 @@ fn a_hub_moves_its_share_and_five_percent() {
                 let after = without(&weights, gone, &hubs_only(), resource_hash).layout(PIECES).unwrap();
                 let share = f64::from(all.copies()) * PIECES as f64 * f64::from(weights[gone]) / total;
                 let held = before.loads()[gone];
-                let (leave, join) = (moves(&before, &after).unwrap().total(), moves(&after, &before).unwrap().total());
+                let (leave, join) =
+                    (hub_moves(&before, &after).unwrap().total(), hub_moves(&after, &before).unwrap().total());
                 assert_eq!((leave.moved, leave.dropped, leave.grown), (join.moved, join.grown, join.dropped));
                 if count == 96 {
                     // 20 copies on 96 hubs, 19 on 95: the growth is the newcomer's share, so nearly nothing moves.
@@ -186,20 +188,20 @@ fn a_hub_that_lost_its_memory_gets_its_pieces_again() {
     let after = plan_hierarchy(3, &nodes, Demand::ZERO, &hubs_only()).unwrap().regions[0].layout(1_000).unwrap();
     let held = before.pieces_of(handle(7)).count();
     assert_eq!(after.pieces_of(nodes[7].node).count(), held);
-    for change in moves(&before, &after).unwrap() {
+    for change in hub_moves(&before, &after).unwrap() {
         assert!(change.left().eq([handle(7)]) && change.gained().eq([nodes[7].node]));
     }
-    assert_eq!(moves(&before, &after).unwrap().count(), held);
+    assert_eq!(hub_moves(&before, &after).unwrap().count(), held);
 }
 
 #[test]
 fn layouts_that_do_not_belong_together() {
     let layout = |hash, pieces| region_of(hash, &[1; 6], &hubs_only()).layout(pieces).unwrap();
-    let refused = moves(&layout(1, 5), &layout(1, 6)).unwrap_err();
+    let refused = hub_moves(&layout(1, 5), &layout(1, 6)).unwrap_err();
     assert_eq!(refused, LayoutError::OtherResource { before: 5, after: 6 });
-    assert!(matches!(moves(&layout(1, 5), &layout(2, 5)), Err(LayoutError::OtherResource { .. })));
+    assert!(matches!(hub_moves(&layout(1, 5), &layout(2, 5)), Err(LayoutError::OtherResource { .. })));
     let plan = plan_hierarchy(1, &[candidate(0, 8, 0, 1)], Demand::ZERO, &hubs_only()).unwrap();
     let elsewhere = plan.regions[0].layout(5).unwrap();
     let expected = LayoutError::OtherRegion { before: inos_alloc::RegionId(0), after: inos_alloc::RegionId(8) };
-    assert_eq!(moves(&layout(1, 5), &elsewhere).unwrap_err(), expected);
+    assert_eq!(hub_moves(&layout(1, 5), &elsewhere).unwrap_err(), expected);
 }

@@ -4,6 +4,8 @@
 //! series of 1 - e^-x, whose first term left out is below 2^-64 for x < ln 2 / 16. So every step is right to a few units
 //! of 2^-64, and gaps of nanoseconds between records still decay as they should.
 
+use core::time::Duration;
+
 /// ln 2 with 64 fractional bits.
 const LN_2: u64 = 0xb172_17f7_d1cf_79ab;
 
@@ -42,7 +44,7 @@ const RECIPROCAL: [u64; TERMS + 1] = {
 };
 
 /// A signal of 1.0. Four bits are left above it.
-pub(super) const ONE: u64 = 1 << 60;
+pub(crate) const ONE: u64 = 1 << 60;
 
 const fn high(product: u128) -> u64 {
     (product >> 64) as u64
@@ -68,7 +70,7 @@ fn loss(fraction: u64) -> u64 {
 
 /// What a span of time leaves of everything before it, and the weight of what happened within it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decay {
+pub(crate) struct Decay {
     whole: u64,
     fraction: u64,
     loss: u64,
@@ -76,21 +78,21 @@ pub(super) struct Decay {
 
 impl Decay {
     /// The decay over `span` when half is left after `half_life`, which is not zero; both in nanoseconds.
-    pub(super) fn new(span: u64, half_life: u64) -> Self {
+    pub(crate) fn new(span: u64, half_life: u64) -> Self {
         let (whole, rest) = (span / half_life, span % half_life);
         let fraction = u64::try_from((u128::from(rest) << 64) / u128::from(half_life)).unwrap_or(u64::MAX);
         Self { whole, fraction, loss: loss(fraction) }
     }
 
     /// What is left of `value`: never more, and all of it after no time.
-    pub(super) fn apply(self, value: u64) -> u64 {
+    pub(crate) fn apply(self, value: u64) -> u64 {
         let left = value - times(value, self.loss);
         u32::try_from(self.whole).ok().and_then(|whole| left.checked_shr(whole)).unwrap_or(0)
     }
 
     /// The mean of 2^-(age / half-life) over the span, with 63 fractional bits: what one unit that was spread evenly over
     /// the span weighs at its end, when a unit of this moment weighs 1.
-    pub(super) fn mean(self) -> u64 {
+    pub(crate) fn mean(self) -> u64 {
         let exponent = (u128::from(self.whole) << 64) | u128::from(self.fraction);
         let x = (exponent >> 64) * u128::from(LN_2) + u128::from(times(self.fraction, LN_2));
         if x == 0 {
@@ -103,7 +105,7 @@ impl Decay {
     }
 
     /// `value` x 2^(span / half-life) as a number that compares: (binary exponent, digits). For `value` up to [`ONE`].
-    pub(super) fn grown(self, value: u64) -> (u64, u64) {
+    pub(crate) fn grown(self, value: u64) -> (u64, u64) {
         let grown = match self.fraction {
             0 => value,
             fraction => 2 * (value - times(value, loss(fraction.wrapping_neg()))),
@@ -116,9 +118,20 @@ impl Decay {
     }
 }
 
+/// What is left of `value` after `span` when half of it goes in every half-life, which counts as one nanosecond at least;
+/// both in nanoseconds.
+pub(crate) fn left_after(value: u64, span: u64, half_life: u64) -> u64 {
+    Decay::new(span, half_life.max(1)).apply(value)
+}
+
+/// Whole nanoseconds; more than `u64` holds, 584 years, counts as that.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What one unit of a signal weighs at the moment it happens: `digits` x 2^-`shift`, in units of 1 / [`ONE`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     digits: u64,
     shift: i32,
 }
@@ -126,7 +139,7 @@ pub(super) struct Unit {
 impl Unit {
     /// ln 2 x `per` / (`full_scale` x `half_life`), so that `full_scale` per `per`, for ever, comes to [`ONE`]. Times in
     /// nanoseconds. `None` when one of the three is zero.
-    pub(super) fn new(full_scale: u64, per: u64, half_life: u64) -> Option<Self> {
+    pub(crate) fn new(full_scale: u64, per: u64, half_life: u64) -> Option<Self> {
         let over = u128::from(LN_2) * u128::from(per);
         let under = u128::from(full_scale) * u128::from(half_life);
         if over == 0 || under == 0 {
@@ -143,7 +156,7 @@ impl Unit {
     }
 
     /// The weight of `amount` of which each unit counts `mean` (63 fractional bits), at most [`ONE`].
-    pub(super) fn weigh(self, amount: u64, mean: u64) -> u64 {
+    pub(crate) fn weigh(self, amount: u64, mean: u64) -> u64 {
         let full = u128::from(amount) * u128::from(self.digits);
         let mean = u128::from(mean);
         let low = (full & u128::from(u64::MAX)) * mean;

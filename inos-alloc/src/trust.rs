@@ -1,0 +1,189 @@
+//! What a node has earned: its reputation, and how much it may be given at a time.
+
+use core::time::Duration;
+
+use crate::decay::{left_after, nanos};
+use crate::units::Permille;
+
+/// What came of a request to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It served what was asked, in time.
+    Served,
+    /// It served too late.
+    Late,
+    /// It served a piece that failed verification.
+    Bad,
+    /// It did not answer.
+    Gone,
+}
+
+/// How outcomes count, and how fast a node is given more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustPolicy {
+    /// Half of what sets a reputation apart from neutral is forgotten in this time; one hour by default. Zero forgets
+    /// everything at once.
+    pub half_life: Duration,
+    /// What a node without reputation may be given in one `window`, in thousandths of its capacity, before all nodes with
+    /// a share left come first; 100 by default. 1000 and more turn the slow start off.
+    pub first_share_permille: u32,
+    /// How long one share lasts; 60 s by default. Whole seconds count, one at least.
+    pub window: Duration,
+    /// By how much a node may report less load than what it was given and has counted comes to, in thousandths; 50 by
+    /// default. Beyond that it earns nothing and is back at its first share.
+    pub tolerated_gap_permille: u32,
+}
+
+impl Default for TrustPolicy {
+    fn default() -> Self {
+        Self {
+            half_life: Duration::from_secs(3600),
+            first_share_permille: 100,
+            window: Duration::from_secs(60),
+            tolerated_gap_permille: 50,
+        }
+    }
+}
+
+impl TrustPolicy {
+    fn first_share(&self) -> u16 {
+        u16::try_from(self.first_share_permille).unwrap_or(u16::MAX)
+    }
+}
+
+/// Reputations are kept in millionths.
+const NEUTRAL: u32 = 500_000;
+const MOST: u32 = 1_000_000;
+/// The share above which a node is not held back: all of its capacity in one window.
+const WHOLE_PERMILLE: u16 = 1000;
+
+/// What one node has earned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trust {
+    /// Millionths, as of `since`.
+    reputation: u32,
+    since_s: u32,
+    /// When the current window ends; zero before the first.
+    window_end_s: u32,
+    share_permille: u16,
+    /// Given in the current window.
+    given_permille: u16,
+    /// Whether it served in this window without fault.
+    served: bool,
+}
+
+/// A reputation is brought up to date this often, with an error of 0.3 % of its distance from neutral.
+const SETTLES_PER_HALF_LIFE: u32 = 256;
+
+impl Trust {
+    /// Of nobody.
+    pub(crate) const NONE: Self =
+        Self { reputation: NEUTRAL, since_s: 0, window_end_s: 0, share_permille: 0, given_permille: 0, served: false };
+
+    pub(crate) fn new(policy: &TrustPolicy) -> Self {
+        Self { share_permille: policy.first_share(), ..Self::NONE }
+    }
+
+    /// Thousandths, 500 is neutral.
+    pub(crate) fn reputation(&self, policy: &TrustPolicy, now: Duration) -> Permille {
+        let value = self.decayed(policy, now) / 1000;
+        Permille::saturating(u16::try_from(value).unwrap_or(u16::MAX))
+    }
+
+    /// What a bad reputation adds to the load of the node when nodes are compared, in thousandths: 0 to 500.
+    pub(crate) fn handicap_permille(&self) -> u32 {
+        NEUTRAL.saturating_sub(self.reputation) / 1000
+    }
+
+    pub(crate) const fn share_permille(&self) -> u32 {
+        self.share_permille as u32
+    }
+
+    /// Whether the node has had its share for this window.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.given_permille >= self.share_permille && self.given_permille > 0
+    }
+
+    /// Load was placed on the node.
+    pub(crate) fn give(&mut self, load_permille: u32, policy: &TrustPolicy, now: Duration) {
+        self.roll(policy, now);
+        let load_permille = u16::try_from(load_permille).unwrap_or(u16::MAX);
+        self.given_permille = self.given_permille.saturating_add(load_permille);
+    }
+
+    /// The node reported `reported` thousandths; what it was given and has counted comes to `carried`.
+    pub(crate) fn report(&mut self, reported: Permille, carried: u32, policy: &TrustPolicy, now: Duration) {
+        if u32::from(reported.value()).saturating_add(policy.tolerated_gap_permille) < carried {
+            self.fall(policy);
+        }
+        self.roll(policy, now);
+        self.settle(policy, now);
+    }
+
+    pub(crate) fn observe(&mut self, outcome: Outcome, policy: &TrustPolicy, now: Duration) {
+        self.roll(policy, now);
+        self.settle(policy, now);
+        let reputation = self.reputation;
+        match outcome {
+            Outcome::Served => {
+                self.reputation = reputation + (MOST - reputation) / 64;
+                self.served = true;
+            }
+            Outcome::Late => self.reputation = reputation - reputation / 32,
+            Outcome::Gone => {
+                self.reputation = reputation - reputation / 8;
+                self.fall(policy);
+            }
+            Outcome::Bad => {
+                self.reputation = reputation - reputation / 4;
+                self.fall(policy);
+            }
+        }
+    }
+
+    /// Back to the first share.
+    fn fall(&mut self, policy: &TrustPolicy) {
+        self.share_permille = policy.first_share();
+        self.served = false;
+    }
+
+    /// Starts the next window when this one is over. One in which the node served without fault doubles its share.
+    fn roll(&mut self, policy: &TrustPolicy, now: Duration) {
+        let now_s = seconds(now);
+        if now_s < self.window_end_s {
+            return;
+        }
+        if self.served {
+            let most = WHOLE_PERMILLE.max(policy.first_share());
+            self.share_permille = self.share_permille.saturating_mul(2).clamp(1, most);
+        }
+        self.served = false;
+        self.given_permille = 0;
+        self.window_end_s = now_s.saturating_add(seconds(policy.window).max(1));
+    }
+
+    /// Brings the reputation to `now`. Not for every moment: each time rounds.
+    fn settle(&mut self, policy: &TrustPolicy, now: Duration) {
+        let passed_s = seconds(now).saturating_sub(self.since_s);
+        if passed_s >= seconds(policy.half_life).div_ceil(SETTLES_PER_HALF_LIFE) {
+            self.reputation = self.decayed(policy, now);
+            self.since_s += passed_s;
+        }
+    }
+
+    fn decayed(&self, policy: &TrustPolicy, now: Duration) -> u32 {
+        let distance = self.reputation.abs_diff(NEUTRAL);
+        let passed = nanos(now.saturating_sub(Duration::from_secs(u64::from(self.since_s))));
+        if distance == 0 || passed == 0 {
+            return self.reputation;
+        }
+        let left = left_after(u64::from(distance), passed, nanos(policy.half_life));
+        let left = u32::try_from(left).unwrap_or(NEUTRAL).min(NEUTRAL);
+        if self.reputation >= NEUTRAL { NEUTRAL + left } else { NEUTRAL - left }
+    }
+}
+
+/// Whole seconds, up to 136 years: what one node has earned has to fit beside what is looked at for every decision.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,166 @@
+//! Goal: what is urgent is repaired at once, the rest waits for the node, and a node that comes back has what was not given
+//! away. Method: one story per rule.
+
+use crate::support::{GIB, MIB, T0, blob, block, load_report, node};
+use core::time::Duration;
+use inos_alloc::{Allocator, Config, GRACE, MoveBudget, NodeRef, Policy, ReturnError, Temperature};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+type Mesh = Allocator<u32, u64>;
+
+fn patient_mesh(count: u32) -> (Mesh, Vec<NodeRef>) {
+    let mut mesh = Mesh::new(Config::default());
+    let nodes = (0..count).map(|id| mesh.upsert(node(id, id % 6, id / 6 % 4, 10 * GIB))).collect();
+    (mesh, nodes)
+}
+
+#[test]
+fn above_the_floor_a_repair_waits() {
+    let (mut mesh, _) = patient_mesh(48);
+    // Ten nodes, five are the floor.
+    let placed = mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    assert_eq!(placed.granted, 10);
+    let plan = mesh.node_failed(placed.replicas[1], T0);
+    assert_eq!((plan.repairs[0].waits_until, plan.repairs[0].granted), (Some(GRACE), 9));
+    assert_eq!(plan.repairs[0].recruited, []);
+    assert_eq!((mesh.next_deadline(), mesh.repairs_waiting()), (Some(Duration::from_secs(60)), 1));
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE - Duration::from_millis(1)), []);
+    let repairs = mesh.repair(MoveBudget::UNLIMITED, GRACE);
+    assert_eq!((repairs.len(), repairs[0].recruited.len(), repairs[0].waits_until), (1, 1, None));
+    assert_eq!((mesh.placement(&1).unwrap().granted, mesh.repairs_waiting()), (10, 0));
+}
+
+#[test]
+fn below_five_it_does_not_wait() {
+    let (mut mesh, _) = patient_mesh(48);
+    let hot = mesh.allocate(1, &block(MIB, Temperature::Hot), &Policy::default(), T0).unwrap();
+    // Exactly seven are promised: six are below the floor.
+    let plan = mesh.node_failed(hot.replicas[6], T0);
+    assert_eq!((plan.repairs[0].waits_until, plan.repairs[0].recruited.len()), (None, 1));
+    let blob = mesh.allocate(2, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    let plan = mesh.nodes_failed(&blob.replicas[..6], T0);
+    let repair = plan.repairs.iter().find(|repair| repair.resource == 2).unwrap();
+    assert_eq!((repair.waits_until, repair.recruited.len(), repair.granted), (None, 6, 10));
+    let recruit_below = Some(9);
+    let mut mesh = Mesh::new(Config { recruit_below, ..Config::default() });
+    for id in 0..48 {
+        mesh.upsert(node(id, id % 6, id / 6 % 4, 10 * GIB));
+    }
+    let placed = mesh.allocate(1, &crate::support::blob(5 * MIB), &Policy::default(), T0).unwrap();
+    assert!(mesh.node_failed(placed.replicas[0], T0).repairs[0].waits_until.is_some());
+    assert!(mesh.node_failed(placed.replicas[1], T0).repairs[0].waits_until.is_none());
+}
+
+#[test]
+fn a_stripe_is_repaired_when_half_of_its_parity_is_gone() {
+    let (mut mesh, _) = patient_mesh(480);
+    let _ = mesh.allocate(1, &blob(500 * MIB), &Policy::default(), T0).unwrap();
+    let stripe = mesh.place_stripe(&1, 0, 60, 8, &Policy::default(), T0).unwrap();
+    for (lost, &holder) in stripe.nodes[..4].iter().enumerate() {
+        let repair = &mesh.node_failed(holder, T0).repairs[0];
+        assert_eq!(repair.waits_until.is_none(), lost == 3, "{lost}");
+        assert_eq!(repair.pieces.len(), if lost == 3 { 4 } else { 0 });
+    }
+    assert_eq!(mesh.placement(&1).unwrap().achieved.nodes, 8);
+}
+
+#[test]
+fn who_comes_back_in_time_has_what_was_not_given_away() {
+    let (mut mesh, _) = patient_mesh(96);
+    let first = mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    let _ = mesh.place_chunks(&1, 5, 5, &Policy::default(), T0).unwrap();
+    let away = first.replicas[3];
+    let mut id = 2;
+    // A block with the same node, which does not wait.
+    while !mesh.allocate(id, &block(MIB, Temperature::Hot), &Policy::default(), T0).unwrap().replicas.contains(&away) {
+        id += 1;
+    }
+    mesh.report(away, load_report(77, mesh.seq()), T0).unwrap();
+    let holders = |mesh: &Mesh| (0..5).map(|chunk| mesh.chunk_holders(&1, chunk).unwrap().len()).collect::<Vec<_>>();
+    let before = holders(&mesh);
+    let _ = mesh.node_failed(away, T0);
+    assert!(!mesh.is_healthy(away) && mesh.load(away).is_none());
+    assert!(holders(&mesh) < before);
+    let returned = mesh.node_returned(away, Duration::from_secs(10)).unwrap();
+    assert_eq!(returned.kept, [1]);
+    assert_eq!((holders(&mesh), mesh.repairs_waiting()), (before, 0));
+    assert_eq!(mesh.load(away).unwrap().reported.value(), 77);
+    let placed = mesh.placement(&1).unwrap();
+    assert!(placed.granted == 10 && placed.replicas[9] == away);
+    assert!(!mesh.placement(&id).unwrap().replicas.contains(&away));
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE * 2), []);
+    assert_eq!(mesh.node_returned(away, T0), Err(ReturnError::NotFailed));
+    let gone = NodeRef { index: 999, generation: 0 };
+    assert_eq!(mesh.node_returned(gone, T0), Err(ReturnError::UnknownNode));
+}
+
+#[test]
+fn who_joins_again_empty_has_nothing() {
+    let (mut mesh, _) = patient_mesh(96);
+    let placed = mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    let away = placed.replicas[3];
+    let spec = *mesh.node(away).unwrap();
+    let _ = mesh.node_failed(away, T0);
+    let again = mesh.upsert(spec);
+    assert_eq!(mesh.node_returned(away, T0), Err(ReturnError::UnknownNode));
+    assert_eq!(mesh.resources_on(again).count(), 0);
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE).len(), 1);
+}
+
+#[test]
+fn a_repair_goes_on_where_the_budget_ended() {
+    let (mut mesh, _) = patient_mesh(480);
+    let placed = mesh.allocate(1, &blob(2 * GIB), &Policy::default(), T0).unwrap();
+    for number in 0..21 {
+        let _ = mesh.place_stripe(&1, number, 100, 20, &Policy::default(), T0).unwrap();
+    }
+    let lost: Vec<NodeRef> = placed.replicas[..10].to_vec();
+    let pieces = |mesh: &Mesh| {
+        (0..21).flat_map(|number| mesh.shard_holders(&1, number).unwrap()).filter(Option::is_none).count()
+    };
+    let plan = mesh.nodes_failed(&lost, T0);
+    assert!(plan.repairs[0].waits_until.is_some());
+    let missing = pieces(&mesh);
+    assert!(missing >= 70);
+    let some = MoveBudget { moves: 30, bytes: u64::MAX };
+    let first = mesh.repair(some, GRACE);
+    assert_eq!((first[0].pieces.len(), first[0].recruited.len(), first[0].waits_until), (30, 10, Some(GRACE)));
+    assert_eq!(pieces(&mesh), missing - 30);
+    let by_bytes = MoveBudget { moves: u64::MAX, bytes: 10 * MIB + 1 };
+    assert_eq!(mesh.repair(by_bytes, GRACE)[0].pieces.len(), 10);
+    // One of them returns: what was not moved is its own again.
+    let returned = mesh.node_returned(lost[9], GRACE).unwrap();
+    assert_eq!(returned.kept, Vec::<u64>::new());
+    let rest = mesh.repair(MoveBudget::UNLIMITED, GRACE);
+    assert_eq!((rest[0].pieces.len(), rest[0].waits_until), (missing - 40, None));
+    assert_eq!((pieces(&mesh), mesh.repairs_waiting()), (0, 0));
+}
+
+#[test]
+fn the_least_tolerant_is_repaired_first() {
+    let (mut mesh, _) = patient_mesh(96);
+    let mut placed = Vec::new();
+    for id in 0..12 {
+        placed.push(mesh.allocate(id, &blob(5 * MIB), &Policy::default(), T0).unwrap());
+        let _ = mesh.place_chunks(&id, 1, if id == 7 { 4 } else { 5 }, &Policy::default(), T0).unwrap();
+    }
+    let holder = mesh.chunk_holders(&7, 0).unwrap()[0];
+    let also = mesh.chunk_holders(&3, 0).unwrap().into_iter().find(|&node| node != holder).unwrap();
+    let _ = mesh.nodes_failed(&[holder, also], T0);
+    let order: Vec<u64> = mesh.repair(MoveBudget::UNLIMITED, GRACE).iter().map(|repair| repair.resource).collect();
+    assert_eq!(order[0], 7, "{order:?}");
+}
+
+#[test]
+fn what_finds_no_node_is_tried_again() {
+    let mut mesh = Mesh::new(Config::default());
+    let nodes: Vec<NodeRef> = (0..10).map(|id| mesh.upsert(node(id, id % 6, 0, 10 * GIB))).collect();
+    assert_eq!(mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap().granted, 10);
+    let _ = mesh.node_failed(nodes[0], T0);
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE), []);
+    assert_eq!(mesh.repairs_waiting(), 1);
+    mesh.upsert(node(10, 0, 0, 10 * GIB));
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE), []);
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE * 2)[0].recruited.len(), 1);
+}

@@ -1,0 +1,154 @@
+//! Goal: outcomes move a reputation and are forgotten; bad and lying nodes do not get more than they have earned. Method:
+//! figures by hand; a mesh with liars, with and without the slow start.
+
+use crate::support::{GIB, MIB, T0, blob, block, load_report, mesh, node};
+use core::time::Duration;
+use inos_alloc::{Allocator, Config, NodeRef, Outcome, Policy, Temperature, TrustPolicy};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn outcomes_count_and_are_forgotten() {
+    let (mut mesh, nodes) = mesh(1, GIB);
+    let reputation = |mesh: &crate::support::Mesh| mesh.load(nodes[0]).unwrap().reputation.value();
+    assert_eq!(reputation(&mesh), 500);
+    assert!(mesh.observe_outcome(nodes[0], Outcome::Served, T0));
+    assert_eq!(reputation(&mesh), 507);
+    mesh.observe_outcome(nodes[0], Outcome::Bad, T0);
+    assert_eq!(reputation(&mesh), 380);
+    mesh.observe_outcome(nodes[0], Outcome::Gone, T0);
+    assert_eq!(reputation(&mesh), 333);
+    mesh.observe_outcome(nodes[0], Outcome::Late, T0);
+    assert_eq!(reputation(&mesh), 322);
+    // Half of the distance to 500 in an hour.
+    mesh.report(nodes[0], load_report(0, 0), HOUR).unwrap();
+    assert_eq!(reputation(&mesh), 411);
+    mesh.report(nodes[0], load_report(0, 0), HOUR * 2).unwrap();
+    assert_eq!(reputation(&mesh), 455);
+    for _ in 0..1000 {
+        mesh.observe_outcome(nodes[0], Outcome::Served, HOUR * 3);
+    }
+    assert_eq!(reputation(&mesh), 999);
+    let nobody = NodeRef { index: 7, generation: 0 };
+    assert!(!mesh.observe_outcome(nobody, Outcome::Served, T0));
+}
+
+#[test]
+fn many_small_steps_of_time_forget_no_more_than_one() {
+    let (mut mesh, nodes) = mesh(2, GIB);
+    for &node in &nodes {
+        for _ in 0..10 {
+            mesh.observe_outcome(node, Outcome::Bad, T0);
+        }
+    }
+    for second in 1..=3600 {
+        mesh.report(nodes[0], load_report(0, 0), Duration::from_secs(second)).unwrap();
+    }
+    mesh.report(nodes[1], load_report(0, 0), HOUR).unwrap();
+    let reputation = |node| mesh.load(node).unwrap().reputation.value();
+    assert!(reputation(nodes[0]).abs_diff(reputation(nodes[1])) <= 1);
+}
+
+#[test]
+fn a_node_that_serves_bad_pieces_comes_after_the_others() {
+    let (mut mesh, nodes) = mesh(24, GIB);
+    for &node in &nodes {
+        mesh.report(node, load_report(if node == nodes[0] { 0 } else { 100 }, 0), T0).unwrap();
+    }
+    let first = mesh.allocate(1, &block(1000, Temperature::Hot), &Policy::default(), T0).unwrap();
+    assert!(first.replicas.contains(&nodes[0]));
+    for _ in 0..3 {
+        mesh.observe_outcome(nodes[0], Outcome::Bad, T0);
+    }
+    // 500 x 0.75^3 = 211: it counts as if it had 289 thousandths more.
+    for id in 2..20 {
+        let placed = mesh.allocate(id, &block(1000, Temperature::Hot), &Policy::default(), T0).unwrap();
+        assert!(!placed.replicas.contains(&nodes[0]));
+    }
+    // But it is taken when the others are worse.
+    for &node in &nodes[1..] {
+        mesh.report(node, load_report(450, 0), T0).unwrap();
+    }
+    let last = mesh.allocate(20, &block(1000, Temperature::Hot), &Policy::default(), T0).unwrap();
+    assert!(last.replicas.contains(&nodes[0]));
+}
+
+#[test]
+fn a_share_doubles_with_good_service_and_falls_with_bad() {
+    let (mut mesh, nodes) = mesh(1, GIB);
+    let share = |mesh: &crate::support::Mesh| mesh.load(nodes[0]).unwrap().share_permille;
+    assert_eq!(share(&mesh), 100);
+    let mut now = T0;
+    for expected in [100, 200, 400, 800, 1000, 1000] {
+        mesh.observe_outcome(nodes[0], Outcome::Served, now);
+        assert_eq!(share(&mesh), expected);
+        now += Duration::from_secs(60);
+    }
+    // A window without service earns nothing.
+    mesh.report(nodes[0], load_report(0, 0), now + Duration::from_secs(600)).unwrap();
+    assert_eq!(share(&mesh), 1000);
+    mesh.observe_outcome(nodes[0], Outcome::Bad, now);
+    assert_eq!(share(&mesh), 100);
+}
+
+#[test]
+fn who_says_less_than_it_carries_earns_nothing() {
+    let (mut mesh, nodes) = mesh(3, GIB);
+    let mut now = T0;
+    for _ in 0..3 {
+        nodes.iter().for_each(|&node| {
+            mesh.observe_outcome(node, Outcome::Served, now);
+        });
+        now += Duration::from_secs(60);
+    }
+    let placed = mesh.allocate(1, &block(100 * MIB, Temperature::Cold), &Policy::default(), now).unwrap();
+    // 98 thousandths each: one says so, one is within 50 of it, one is not.
+    for (&node, load) in nodes.iter().zip([98, 48, 47]) {
+        mesh.report(node, load_report(load, placed.seq), now).unwrap();
+    }
+    let shares: Vec<u32> = nodes.iter().map(|&node| mesh.load(node).unwrap().share_permille).collect();
+    assert_eq!(shares, [800, 800, 100]);
+}
+
+/// Replicas that each of the liars and each of the honest nodes gets on average in ten minutes, times ten. Nodes report
+/// every second; liars say 0 and serve badly what they have no room for.
+fn liars_and_honest(first_share_permille: u32) -> (u64, u64) {
+    const LIARS: u32 = 7;
+    const NODES: u32 = 700;
+    let trust = TrustPolicy { first_share_permille, ..TrustPolicy::default() };
+    let mut mesh = Allocator::<u32, u64>::new(Config { trust, ..Config::default() });
+    let nodes: Vec<NodeRef> = (0..NODES).map(|id| mesh.upsert(node(id, id % 6, id / 6 % 4, GIB))).collect();
+    let mut next = 0;
+    for second in 0..600 {
+        let now = Duration::from_secs(second);
+        for (id, &node) in (0..NODES).zip(&nodes) {
+            // The honest ones say what they carry: each replica adds one thousandth, and they have 200 of their own.
+            let carried = u16::try_from(mesh.resources_on(node).count()).unwrap();
+            let load = if id < LIARS { 0 } else { (200 + carried).min(1000) };
+            mesh.report(node, load_report(load, mesh.seq()), now).unwrap();
+            if carried > 0 && second % 10 == 0 {
+                mesh.observe_outcome(node, Outcome::Served, now);
+            }
+        }
+        for _ in 0..20 {
+            let _ = mesh.allocate(next, &blob(MIB - 1), &Policy::default(), now).unwrap();
+            next += 1;
+        }
+    }
+    let carried = |nodes: &[NodeRef]| nodes.iter().map(|&node| mesh.resources_on(node).count()).sum::<usize>() as u64;
+    let (liars, honest) = nodes.split_at(7);
+    (carried(liars) * 10 / u64::from(LIARS), carried(honest) * 10 / u64::from(NODES - LIARS))
+}
+
+#[test]
+fn liars_do_not_get_more_than_they_have_earned() {
+    let (liars, honest) = liars_and_honest(1000);
+    println!("without slow start: {liars} / 10 replicas per liar, {honest} / 10 per honest node");
+    let (bounded, rest) = liars_and_honest(100);
+    println!("with slow start: {bounded} / 10 replicas per liar, {rest} / 10 per honest node");
+    // A hundred thousandths a minute are a hundred replicas: ten times that in all.
+    assert!(bounded <= 10 * 10 * 101);
+    assert!(liars > bounded * 2);
+}
