@@ -21,6 +21,14 @@
 //! - [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB.
 //! - [`ChunkRouter`], [`Sources`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
 //! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down.
+//! - [`Allocator`]: nodes and reports, [`allocate`](Allocator::allocate), [`place_chunks`](Allocator::place_chunks),
+//!   [`place_stripe`](Allocator::place_stripe), [`nodes_failed`](Allocator::nodes_failed), [`route`](Allocator::route).
+//! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`]: what comes out.
+//! - [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB, which hub holds which piece, and
+//!   what moves when hubs come and go.
+//! - [`ChunkRouter`], [`Sources`], [`PeakEwma`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
+//! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down: [`DemandPolicy`], [`Signals`], [`Scale`].
+//! - `sim`, with the feature of that name: whole meshes in simulated time.
 //! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
@@ -91,6 +99,14 @@
 //! # Features
 //!
 //! None. The crate needs `alloc`. Papers and measurements behind it are in `docs/policy.md` and `docs/performance.md`.
+//! - `sim`: `sim`, a deterministic simulator of meshes that fail, lie and report late, and its program `alloc-sim`.
+//!
+//! The crate needs `alloc`.
+//!
+//! # References
+//!
+//! Selection by booked load follows the observation that least-loaded choice on a stale view herds (M. Mitzenmacher, *How
+//! useful is old information?*, 2000). Few shards per failure domain follows S. Weil et al., *CRUSH* (SC 2006).
 
 extern crate alloc;
 
@@ -106,6 +122,8 @@ mod placement;
 mod policy;
 mod router;
 mod scheme;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod slab;
 mod spec;
 mod target;

@@ -84,7 +84,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
             if budget.moves == 0 {
                 break;
             }
+            let (remaining, unrecoverable) = self.survival(&self.resources[number]);
             let Mended { repair, out_of_budget } = self.mend(number, &mut budget);
+            let repair = Repair { remaining, unrecoverable, ..repair };
             if !repair.recruited.is_empty() || repair.pieces.iter().any(|change| change.to.is_some()) {
                 repairs.push(repair);
             }

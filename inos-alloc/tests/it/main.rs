@@ -21,5 +21,6 @@ mod placement;
 mod returns;
 mod route;
 mod router;
+mod scenarios;
 mod support;
 mod trust;
