@@ -302,7 +302,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             if u32::try_from(placed.members.len()).is_ok_and(|have| have < placed.want) {
                 placed.members.push(Member { share_permille: 0, ..member });
                 kept.push(placed.id);
-                if placed.absent.is_empty() {
+                let has_all = u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want);
+                if has_all && placed.absent.is_empty() {
                     placed.repair_at = None;
                 }
             }

@@ -10,12 +10,12 @@
 //! ```
 //! use inos_alloc::sim::{Options, Scenario, run};
 //!
-//! let options = Options { nodes: 100, ..Options::new(Scenario::Herd) };
-//! let report = run(Scenario::Herd, &options);
+//! let options = Options { nodes: 48, ..Options::new(Scenario::Rebalance) };
+//! let report = run(Scenario::Rebalance, &options);
 //! assert!(report.holds(), "{:?}", report.broken());
-//! assert_eq!(report.trace, run(Scenario::Herd, &options).trace);
-//! // What a scenario needs is checked before it runs: with 5 nodes there is nothing to choose.
-//! assert!(!run(Scenario::Herd, &Options { nodes: 5, ..options }).holds());
+//! assert_eq!(report.trace, run(Scenario::Rebalance, &options).trace);
+//! // What a scenario needs is checked before it runs: with 5 nodes there is nothing to level.
+//! assert!(!run(Scenario::Rebalance, &Options { nodes: 5, ..options }).holds());
 //! ```
 //!
 //! The program `alloc-sim` runs all of them. `docs/simulation.md` has the figures.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::pieces::{Board, Pieces, StripeLimits, Tally};
+use super::queue::Queued;
 use super::select::Request;
 use super::{Allocator, Member, Resource, count_u32};
 use crate::error::ReturnError;
@@ -56,9 +57,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 self.mend(damage.number, &mut MoveBudget::UNLIMITED.clone()).repair
             } else {
                 let due = self.now.saturating_add(self.config.grace);
-                // A repair that waits already does not wait longer because of another failure.
-                if self.resources[damage.number].queued.is_none() {
-                    self.queue_until(damage.number, due);
+                match self.resources[damage.number].queued {
+                    None => self.queue_until(damage.number, due),
+                    // A repair that waits already does not wait longer because of another failure.
+                    Some(Queued::Until(_)) => {}
+                    // It tolerates less than when it fell due.
+                    Some(Queued::Due(_)) => self.queue_due(damage.number),
                 }
                 self.waiting(damage.number, due)
             };
@@ -131,7 +135,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
             placed.members.push(Member { link, pieces, ..member });
             kept.push(placed.id);
             let placed = &self.resources[number];
-            if placed.absent.is_empty() && !self.has_lost_pieces(placed) {
+            let has_all = count_u32(placed.members.len()) >= placed.want;
+            if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
                 self.unqueue(number);
             }
         }

@@ -65,12 +65,19 @@ impl<N: Id, R: Id> Allocator<N, R> {
     pub(super) fn make_due(&mut self) {
         while self.queue.next_due().is_some_and(|due| due <= self.now) {
             let Some((_, number)) = self.queue.waiting.pop_first() else { break };
-            let (remaining, unrecoverable) = self.survival(&self.resources[number]);
-            let urgency = (unrecoverable > 0, remaining.nodes);
-            let placed = &mut self.resources[number];
-            placed.queued = Some(Queued::Due(urgency));
-            self.queue.due.insert((urgency, placed.id), number);
+            self.resources[number].queued = None;
+            self.queue_due(number);
         }
+    }
+
+    /// The repair of a resource is due, by what it tolerates now.
+    pub(super) fn queue_due(&mut self, number: u32) {
+        self.unqueue(number);
+        let (remaining, unrecoverable) = self.survival(&self.resources[number]);
+        let urgency = (unrecoverable > 0, remaining.nodes);
+        let placed = &mut self.resources[number];
+        placed.queued = Some(Queued::Due(urgency));
+        self.queue.due.insert((urgency, placed.id), number);
     }
 
     /// A failed node will not come back as it was: what it had is lost.

@@ -108,9 +108,8 @@ fn print(report: &Report, took: Duration) {
 }
 
 fn json(report: &Report, took: Duration) -> String {
-    let figure = |figure: &Figure| {
-        format!("{{\"name\":\"{}\",\"value\":{figure},\"unit\":\"{}\"}}", figure.name, figure.unit)
-    };
+    let figure =
+        |figure: &Figure| format!("{{\"name\":\"{}\",\"value\":{figure},\"unit\":\"{}\"}}", figure.name, figure.unit);
     let list = |figures: &[Figure]| figures.iter().map(figure).collect::<Vec<_>>().join(",");
     let promises: Vec<String> = report
         .promises

@@ -134,7 +134,8 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     report.promise("everything finds its place", unplaced == 0);
     report.promise("nothing is lost", tally.lost == 0 && tally.unrecoverable == 0);
     report.promise("everything can be read at all times", tally.unreadable == 0);
-    report.promise("nothing stays below its floor or half its tolerance for 30 s", world.urgent_for() <= URGENT_AT_MOST);
+    report
+        .promise("nothing stays below its floor or half its tolerance for 30 s", world.urgent_for() <= URGENT_AT_MOST);
     report.promise(
         "what moves is what failed nodes held, within 5 %",
         (950..=1050).contains(&permille(tally.moves, tally.displaced)),

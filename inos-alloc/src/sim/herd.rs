@@ -7,8 +7,8 @@ use super::report::{Trace, peak_permille};
 use super::{Options, Queue, Report, Rng, narrow};
 use crate::trust::TrustPolicy;
 use crate::{
-    Allocator, Capabilities, Capacity, Class, Config, Demand, NodeRef, NodeReport, NodeSpec, Permille, Policy, RegionId,
-    Requirements, ResourceSpec, Select, ZoneId,
+    Allocator, Capabilities, Capacity, Class, Config, Demand, NodeRef, NodeReport, NodeSpec, Permille, Policy,
+    RegionId, Requirements, ResourceSpec, Select, ZoneId,
 };
 use alloc::vec;
 use alloc::vec::Vec;

@@ -85,15 +85,15 @@ fn simulate(options: &Options, trust: TrustPolicy, trace: &mut Trace) -> Shares 
     let mut fresh: VecDeque<(Duration, NodeRef)> = VecDeque::new();
     let mut given = vec![0u64; narrow(options.nodes)];
     let mut in_minute = given.clone();
-    let mut shares =
-        Shares { liar: 0, honest: 0, most_in_a_minute: 0, held_back: 0, bad: 0, served: 0, unplaced: 0 };
+    let mut shares = Shares { liar: 0, honest: 0, most_in_a_minute: 0, held_back: 0, bad: 0, served: 0, unplaced: 0 };
     let mut next = 0u64;
     world.at(SECOND, Second);
     while world.next(END).is_some() {
         let now = world.now;
         for _ in 0..options.nodes / 35 {
             next += 1;
-            let Some(answer) = world.place(next, block(BLOCK_BYTES, Temperature::Warm), &policy, Arrival::AfterTransfer)
+            let Some(answer) =
+                world.place(next, block(BLOCK_BYTES, Temperature::Warm), &policy, Arrival::AfterTransfer)
             else {
                 shares.unplaced += 1;
                 continue;
@@ -142,8 +142,8 @@ fn simulate(options: &Options, trust: TrustPolicy, trace: &mut Trace) -> Shares 
     shares.honest = permille(sum(false), u64::from(options.nodes - liars));
     let full = trust.first_share_permille.max(1000);
     let held_back = (0..options.nodes).filter(|&node| !is_liar[narrow(node)]);
-    let held_back = held_back
-        .filter(|&node| world.mesh.load(world.handle(node)).is_some_and(|load| load.share_permille < full));
+    let held_back =
+        held_back.filter(|&node| world.mesh.load(world.handle(node)).is_some_and(|load| load.share_permille < full));
     shares.held_back = wide(held_back.count());
     trace.add(world.trace.value());
     shares

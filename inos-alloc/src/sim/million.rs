@@ -103,6 +103,7 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     report.promise("five replicas are in five regions", regions_short == 0);
     report.promise("exactly the replicas of the failed nodes are recruited anew", recruited == held.len() && whole);
     report.promise("exactly the resources of the failed nodes change", named == affected);
-    report.promise("nothing is left of released resources", free == usable - zone.len() && mesh.resources().count() == 0);
+    report
+        .promise("nothing is left of released resources", free == usable - zone.len() && mesh.resources().count() == 0);
     report.trace = trace.value();
 }

@@ -29,7 +29,8 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     let mut unplaced = 0u64;
     // 140 replicas for each node.
     for id in 0..u64::from(options.nodes) * 28 {
-        unplaced += u64::from(world.place(id, block(BLOCK_BYTES, Temperature::Warm), &policy, Arrival::AtOnce).is_none());
+        unplaced +=
+            u64::from(world.place(id, block(BLOCK_BYTES, Temperature::Warm), &policy, Arrival::AtOnce).is_none());
     }
     while world.next(JOIN).is_some() {}
     world.settle();

@@ -74,7 +74,9 @@ impl Scenario {
     #[must_use]
     pub const fn least_nodes(self) -> u32 {
         match self {
-            Self::Herd | Self::Liars | Self::FlashCrowd => 100,
+            Self::Herd => 800,
+            Self::Liars => 100,
+            Self::FlashCrowd => 60,
             Self::Rebalance => 48,
             Self::Churn | Self::ZoneLoss => 240,
             Self::Hierarchy => 96,
@@ -114,8 +116,7 @@ impl Options {
     /// Seed 1, the scenario's own number of nodes, reports every 10 s, a second late, of which one in fifty is lost.
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
-        let reports =
-            ReportLine { every: Duration::from_secs(10), delay: Duration::from_secs(1), loss_permille: 20 };
+        let reports = ReportLine { every: Duration::from_secs(10), delay: Duration::from_secs(1), loss_permille: 20 };
         Self { nodes: scenario.default_nodes(), seed: 1, reports, clock: || Duration::ZERO }
     }
 }

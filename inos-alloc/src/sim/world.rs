@@ -304,7 +304,13 @@ impl<E> World<E> {
     }
 
     /// Places a resource with its pieces. `None` when the mesh has no room for it.
-    pub(super) fn place(&mut self, id: u64, spec: ResourceSpec, policy: &Policy, arrival: Arrival) -> Option<Placement> {
+    pub(super) fn place(
+        &mut self,
+        id: u64,
+        spec: ResourceSpec,
+        policy: &Policy,
+        arrival: Arrival,
+    ) -> Option<Placement> {
         let placed = self.mesh.allocate(id, &spec, policy, self.now).ok()?;
         let layout = self.lay_out(id, &spec, policy, placed.granted);
         let Some(layout) = layout else {
@@ -404,6 +410,15 @@ impl<E> World<E> {
 
     /// Forgets a resource everywhere.
     pub(super) fn release(&mut self, id: u64) {
+        // What it had on failed nodes is not going anywhere.
+        if let (Some(placed), Some(entry)) = (self.mesh.placement(&id), self.ledger.get(&id)) {
+            let gone = |&&(_, node): &&(Item, NodeRef)| !placed.replicas.contains(&node);
+            let open = match entry.layout {
+                Layout::Whole => u64::from(placed.shortfall),
+                _ => super::wide(entry.items().iter().filter(gone).count()),
+            };
+            self.tally.displaced = self.tally.displaced.saturating_sub(open);
+        }
         self.mesh.release(&id);
         self.forget(id);
     }
@@ -610,7 +625,7 @@ impl<E> World<E> {
     }
 
     /// Items that a node is to hold.
-    fn assigned_count(&mut self, node: NodeRef) -> u64 {
+    fn assigned_count(&self, node: NodeRef) -> u64 {
         let resources: Vec<u64> = self.mesh.resources_on(node).collect();
         let of = |entry: &Entry| match entry.layout {
             Layout::Whole => 1,
@@ -694,11 +709,10 @@ impl<E> World<E> {
                 Ok(returned) => returned.kept,
                 Err(_) => Vec::new(),
             };
+            self.tally.displaced = self.tally.displaced.saturating_sub(self.assigned_count(handle));
             let contents: Vec<Content> = self.disks.contents(node).iter().copied().collect();
             for content in contents {
-                if kept.binary_search(&content.resource).is_ok() && self.is_assigned(content, handle) {
-                    self.tally.displaced = self.tally.displaced.saturating_sub(1);
-                } else {
+                if kept.binary_search(&content.resource).is_err() || !self.is_assigned(content, handle) {
                     self.disks.delete(node, content, self.bytes_of(content));
                     self.look_at(content.group());
                 }

@@ -49,9 +49,10 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     let mut rules = Rules::default();
     let zone = disaster(&mut world, 0, Some(0), &mut rules);
     let after_zone = world.tally;
-    let ready = world.resources().iter().all(|id| {
-        world.mesh.placement(id).is_some_and(|placed| placed.achieved.regions >= 1 && placed.shortfall == 0)
-    });
+    let ready = world
+        .resources()
+        .iter()
+        .all(|id| world.mesh.placement(id).is_some_and(|placed| placed.achieved.regions >= 1 && placed.shortfall == 0));
     let region = disaster(&mut world, 1, None, &mut rules);
 
     report.count("groups of items", groups, "");
@@ -71,7 +72,8 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     report.promise("everything finds its place", unplaced == 0);
     report.promise("a zone takes nothing that cannot be read", after_zone.unreadable + after_zone.unrecoverable == 0);
     report.promise("after its repair every resource survives a region", ready);
-    report.promise("a region takes nothing that cannot be read", world.tally.unreadable + world.tally.unrecoverable == 0);
+    report
+        .promise("a region takes nothing that cannot be read", world.tally.unreadable + world.tally.unrecoverable == 0);
     report.promise("what moves is what was lost", zone.moves == zone.items && region.moves == region.items);
     report.promise("repairs that may wait keep to the budget", rules.over_budget == 0);
     report.promise("the least tolerant is repaired first", rules.disorder == 0);

@@ -3,7 +3,9 @@
 
 use crate::support::{GIB, MIB, T0, blob, block, load_report, node};
 use core::time::Duration;
-use inos_alloc::{Allocator, Config, GRACE, MoveBudget, NodeRef, Policy, ReturnError, Temperature};
+use inos_alloc::{
+    Allocator, Class, Config, Demand, GRACE, MoveBudget, NodeRef, Policy, ResourceSpec, ReturnError, Temperature,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -163,4 +165,46 @@ fn what_finds_no_node_is_tried_again() {
     mesh.upsert(node(10, 0, 0, 10 * GIB));
     assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE), []);
     assert_eq!(mesh.repair(MoveBudget::UNLIMITED, GRACE * 2)[0].recruited.len(), 1);
+}
+
+#[test]
+fn a_return_does_not_cancel_what_another_node_left_open() {
+    let (mut mesh, nodes) = patient_mesh(48);
+    let group = ResourceSpec { class: Class::Group, demand: Demand::FULL, ..blob(MIB) };
+    let placed = mesh.allocate(1, &group, &Policy::default(), T0).unwrap();
+    assert_eq!(placed.granted, 7);
+    let (empty, whole) = (placed.replicas[5], placed.replicas[6]);
+    // Five of seven are left: no hurry.
+    assert!(mesh.nodes_failed(&[empty, whole], T0).repairs[0].waits_until.is_some());
+    // One comes back with nothing, under a new handle, the other as it was.
+    let id = nodes.iter().position(|&other| other == empty).unwrap();
+    let id = u32::try_from(id).unwrap();
+    assert_ne!(mesh.upsert(node(id, id % 6, id / 6 % 4, 10 * GIB)), empty);
+    assert_eq!(mesh.node_returned(whole, T0).unwrap().kept, [1]);
+    assert_eq!((mesh.placement(&1).unwrap().granted, mesh.repairs_waiting()), (6, 1));
+    let repairs = mesh.repair(MoveBudget::UNLIMITED, GRACE);
+    assert_eq!((repairs[0].recruited.len(), repairs[0].remaining.nodes, repairs[0].achieved.nodes), (1, 5, 6));
+    assert_eq!((mesh.placement(&1).unwrap().granted, mesh.repairs_waiting()), (7, 0));
+}
+
+#[test]
+fn what_fails_again_while_it_is_due_goes_ahead() {
+    let (mut mesh, _) = patient_mesh(480);
+    let mut holders = Vec::new();
+    for id in 1..=2 {
+        let _ = mesh.allocate(id, &blob(500 * MIB), &Policy::default(), T0).unwrap();
+        holders.push(mesh.place_stripe(&id, 0, 80, 20, &Policy::default(), T0).unwrap().nodes);
+    }
+    let only = |which: usize| {
+        let other = &holders[1 - which];
+        holders[which].iter().copied().filter(|node| !other.contains(node)).collect::<Vec<NodeRef>>()
+    };
+    let (first, second) = (only(0), only(1));
+    mesh.nodes_failed(&first[..2], T0);
+    mesh.nodes_failed(&second[..5], T0);
+    // Both are due, the second with the least tolerance; then the first loses six more, and has less.
+    assert_eq!(mesh.repair(MoveBudget { moves: 0, bytes: 0 }, GRACE), []);
+    assert!(mesh.nodes_failed(&first[2..8], GRACE).repairs[0].waits_until.is_some());
+    let repairs = mesh.repair(MoveBudget { moves: 8, bytes: u64::MAX }, GRACE);
+    assert_eq!((repairs[0].resource, repairs[0].remaining.nodes), (1, 12));
 }
