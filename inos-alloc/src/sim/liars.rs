@@ -127,7 +127,7 @@ fn simulate(options: &Options, trust: TrustPolicy, trace: &mut Trace) -> Shares 
             }
             world.mesh.observe_outcome(node, outcome, now);
         }
-        if now.as_secs() % 60 == 0 {
+        if now.as_secs().is_multiple_of(60) {
             for (given, _) in in_minute.iter_mut().zip(&is_liar).filter(|&(_, &lies)| lies) {
                 shares.most_in_a_minute = shares.most_in_a_minute.max(*given);
                 *given = 0;

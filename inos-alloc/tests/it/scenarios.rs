@@ -9,10 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 fn check(scenario: Scenario, nodes: u32, trace: u64) {
     let options = Options { nodes, ..Options::new(scenario) };
     let report = run(scenario, &options);
-    for figure in &report.figures {
-        println!("{:<62} {figure} {}", figure.name, figure.unit);
-    }
-    assert_eq!(report.broken(), [""; 0]);
+    assert_eq!(report.broken(), [""; 0], "{:#?}", report.figures);
     assert_eq!(report, run(scenario, &options));
     assert_eq!(report.trace, trace, "{:#018x}", report.trace);
     let other = run(scenario, &Options { seed: 2, ..options });
