@@ -20,21 +20,11 @@
 //! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`], [`Move`]: what comes out.
 //! - [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB.
 //! - [`ChunkRouter`], [`Sources`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
-//! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down.
-//! - [`Allocator`]: nodes and reports, [`allocate`](Allocator::allocate), [`place_chunks`](Allocator::place_chunks),
-//!   [`place_stripe`](Allocator::place_stripe), [`nodes_failed`](Allocator::nodes_failed), [`route`](Allocator::route).
-//! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`]: what comes out.
-//! - [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB, which hub holds which piece, and
-//!   what moves when hubs come and go.
-//! - [`ChunkRouter`], [`Sources`], [`PeakEwma`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
-//! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down: [`DemandPolicy`], [`Signals`], [`Scale`].
-//! - `sim`, with the feature of that name: whole meshes in simulated time.
-//! - [`naive`]: the same decisions by scanning, the oracle of the tests.
+//! - [`DemandMonitor`]: demand from what is recorded, when to step up or down. [`naive`]: the oracle of the tests.
 //!
 //! # Driving it
 //!
 //! Time is an argument. A node that has stored what was placed on it names the placement's `seq` in its next report.
-//!
 //! ```
 //! use core::time::Duration;
 //! use inos_alloc::{
@@ -98,15 +88,8 @@
 //!
 //! # Features
 //!
-//! None. The crate needs `alloc`. Papers and measurements behind it are in `docs/policy.md` and `docs/performance.md`.
-//! - `sim`: `sim`, a deterministic simulator of meshes that fail, lie and report late, and its program `alloc-sim`.
-//!
-//! The crate needs `alloc`.
-//!
-//! # References
-//!
-//! Selection by booked load follows the observation that least-loaded choice on a stale view herds (M. Mitzenmacher, *How
-//! useful is old information?*, 2000). Few shards per failure domain follows S. Weil et al., *CRUSH* (SC 2006).
+//! `sim`: a deterministic simulator of meshes that fail, lie and report late (`docs/simulation.md`), and its program
+//! `alloc-sim`. The crate needs `alloc`. Papers and measurements are in `docs/policy.md` and `docs/performance.md`.
 
 extern crate alloc;
 

@@ -64,7 +64,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                     // It tolerates less than when it fell due.
                     Some(Queued::Due(_)) => self.queue_due(damage.number),
                 }
-                self.waiting(damage.number, due)
+                self.waiting(damage.number)
             };
             repair.lost = damage.lost;
             repair.remaining = damage.remaining;
@@ -88,9 +88,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             if budget.moves == 0 {
                 break;
             }
-            let (remaining, unrecoverable) = self.survival(&self.resources[number]);
             let Mended { repair, out_of_budget } = self.mend(number, &mut budget);
-            let repair = Repair { remaining, unrecoverable, ..repair };
             if !repair.recruited.is_empty() || repair.pieces.iter().any(|change| change.to.is_some()) {
                 repairs.push(repair);
             }
@@ -260,8 +258,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// A repair in which nothing has happened yet.
-    fn waiting(&self, number: u32, until: Duration) -> Repair<R> {
-        Repair { waits_until: Some(until), ..self.report_repair(number) }
+    fn waiting(&self, number: u32) -> Repair<R> {
+        let waits_until = self.resources[number].queued.map(|queued| match queued {
+            Queued::Until(due) => due,
+            Queued::Due(_) => self.now,
+        });
+        Repair { waits_until, ..self.report_repair(number) }
     }
 
     fn report_repair(&self, number: u32) -> Repair<R> {
