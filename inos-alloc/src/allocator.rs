@@ -7,15 +7,18 @@ mod moves;
 mod nodes;
 mod pieces;
 mod queue;
+mod roles;
 mod route;
 mod select;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
 use crate::error::{AllocateError, RemoveError, ReportError};
+use crate::hierarchy::HierarchyLimits;
 use crate::id::{Id, seeded_hash};
 use crate::placement::{ExpiredBooking, Placement, Tolerance};
 use crate::policy::{ALLOCATE_MAX, Config, Policy, Select, Weights};
@@ -31,6 +34,7 @@ use nodes::{Ended, NodeTable, Status};
 pub use pieces::MAX_PIECES;
 use pieces::Pieces;
 use queue::{Queue, Queued};
+use roles::Roles;
 pub(crate) use select::{Arrangement, arrangement};
 use select::{Pick, Request, Scratch};
 
@@ -67,6 +71,8 @@ struct Resource<R> {
     /// Nodes that failed and may come back before their share is given to others.
     absent: Vec<Member>,
     pieces: Pieces,
+    /// Of a resource that is a hierarchy, which has no other pieces.
+    roles: Option<Box<Roles>>,
     queued: Option<Queued>,
     seq: u64,
 }
@@ -333,6 +339,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// are counted again, at most `k` times. Classes that go by latency look at every node below half load in the regions
     /// that are near enough.
     ///
+    /// A blob above 10 GiB becomes a hierarchy: see [`Allocator::allocate_hierarchy`], which this calls with the default
+    /// limits and the count it deserves as [`nodes_max`](HierarchyLimits::nodes_max).
+    ///
     /// # Errors
     ///
     /// [`AllocateError`]: placed already, no consumer to be near to, or no node at all. Fewer nodes than wanted are no
@@ -352,6 +361,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         self.advance(now);
         let target = replica_target(spec, &policy.tiers);
+        if scheme_of(spec) == Scheme::Hierarchy {
+            let limits = HierarchyLimits { nodes_max: target.want, ..HierarchyLimits::default() };
+            return self.allocate_hierarchy(resource, spec, &limits, policy, now);
+        }
         let placed = Resource {
             id: resource,
             spec: *spec,
@@ -365,6 +378,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             members: Vec::new(),
             absent: Vec::new(),
             pieces: Pieces::None,
+            roles: None,
             queued: None,
             seq: self.seq + 1,
         };
@@ -495,6 +509,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     fn achieved(&self, placed: &Resource<R>) -> Tolerance {
+        if let Some(roles) = &placed.roles {
+            return self.roles_survival(placed, roles).0;
+        }
         match (&placed.pieces, scheme_of(&placed.spec)) {
             (Pieces::None, Scheme::Copies) => self.copies_tolerance(placed.members.iter().map(|member| member.node)),
             (Pieces::None, _) => Tolerance::default(),

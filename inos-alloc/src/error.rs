@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-/// Why [`Allocator::allocate`](crate::Allocator::allocate) refused. Nothing changed.
+use crate::hierarchy::HierarchyError;
+
+/// Why [`Allocator::allocate`](crate::Allocator::allocate) or
+/// [`Allocator::allocate_hierarchy`](crate::Allocator::allocate_hierarchy) refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AllocateError {
@@ -23,6 +26,12 @@ pub enum AllocateError {
         /// Healthy nodes in the mesh.
         healthy: usize,
     },
+    /// The caller's fault: only blobs are cut up.
+    #[error("only a blob can be a hierarchy")]
+    NotABlob,
+    /// The caller's fault.
+    #[error("the limits of the hierarchy cannot be")]
+    Limits(#[from] HierarchyError),
 }
 
 /// Why [`Allocator::place_chunks`](crate::Allocator::place_chunks) or
@@ -49,6 +58,10 @@ pub enum PlaceError {
         /// Parity shards asked for.
         parity: u32,
     },
+    /// The caller's fault: the hubs of a hierarchy say which pieces they hold:
+    /// [`RegionHubs::assign`](crate::RegionHubs::assign).
+    #[error("the resource is a hierarchy, whose hubs have their pieces")]
+    Hierarchy,
     /// The caller's fault: these pieces have their places.
     #[error("the pieces are placed already")]
     AlreadyPlaced,

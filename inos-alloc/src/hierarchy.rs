@@ -14,9 +14,11 @@ use hubs::HubSpec;
 pub use hubs::{PieceHubs, RegionHubs};
 pub use layout::{ChangedPiece, HubIndexes, HubLayout, HubMoves, HubSet, MoveCount, hub_moves};
 use quota::share_evenly;
-use rendezvous::{node_score, region_rank, zone_rank};
+pub(crate) use rendezvous::node_score;
+use rendezvous::{region_rank, zone_rank};
 
 use crate::policy::{ALLOCATE_MAX, ROUTE_MAX};
+use crate::scheme::PIECE_BYTES;
 use crate::spec::NodeRef;
 use crate::units::{Demand, RegionId, ZoneId};
 
@@ -26,6 +28,20 @@ pub const MAX_LAYOUT_PIECES: u64 = 1 << 22;
 
 /// Hubs of a region, bounded by the bits of a [`HubSet`].
 const MAX_HUBS: u32 = 128;
+
+/// Pieces of a resource of `size` bytes: its data in pieces of [`PIECE_BYTES`], and one piece of parity for every five,
+/// rounded up. What [`RegionHubs::layout`] and [`RegionHubs::assign`] are asked for.
+///
+/// ```
+/// use inos_alloc::hierarchy_pieces;
+///
+/// assert_eq!((hierarchy_pieces(10 << 30), hierarchy_pieces(1), hierarchy_pieces(0)), (12_288, 2, 0));
+/// ```
+#[must_use]
+pub const fn hierarchy_pieces(size: u64) -> u64 {
+    let data = size.div_ceil(PIECE_BYTES);
+    data + data.div_ceil(5)
+}
 
 /// How large the hierarchy of a resource gets. The defaults are those of `docs/policy.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +77,7 @@ impl Default for HierarchyLimits {
 }
 
 impl HierarchyLimits {
-    fn check(&self) -> Result<(), HierarchyError> {
+    pub(crate) fn check(&self) -> Result<(), HierarchyError> {
         let &Self { seeds_min, seeds_max, hubs_per_region_max, hub_share_permille, load_bound_permille, .. } = self;
         if !(1..=MAX_HUBS).contains(&hubs_per_region_max) {
             return Err(HierarchyError::BadHubs { hubs_per_region_max });
@@ -146,7 +162,8 @@ pub struct RegionEdges {
     pub nodes: Vec<NodeRef>,
 }
 
-/// Who does what for a resource above 10 GiB, made by [`plan_hierarchy`].
+/// Who does what for a resource above 10 GiB, made by [`plan_hierarchy`] and by
+/// [`Allocator::allocate_hierarchy`](crate::Allocator::allocate_hierarchy).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     /// Nodes that hold every piece, in the order of their handles.

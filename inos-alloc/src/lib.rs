@@ -121,6 +121,8 @@ pub use error::{AllocateError, DrainError, PlaceError, RemoveError, ReportError,
 pub use hierarchy::{
     Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubMoves, HubSet,
     HubShortfall, LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role, hub_moves,
+    Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubLayout, HubMoves, HubSet, HubShortfall,
+    LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role, hierarchy_pieces, hub_moves,
     plan_hierarchy,
 };
 pub use id::Id;

@@ -2,7 +2,7 @@
 //!
 //! This is the readable twin of [`Allocator`](crate::Allocator) for whole resources: no index, no cached sums, no shortcuts.
 //! It is the oracle of the differential tests and the slow line of the benchmarks; nobody should run a mesh with it. It
-//! does not place pieces.
+//! does not place pieces or hierarchies: a blob above 10 GiB, whose nodes have roles, is none of its.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;

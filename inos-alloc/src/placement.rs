@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::hierarchy::Role;
 use crate::scheme::Scheme;
 use crate::spec::NodeRef;
 use crate::target::Target;
@@ -37,17 +38,19 @@ pub struct Placement {
     pub primary: NodeRef,
     /// All nodes, the primary included, without repetition: `replicas.len() == granted`.
     pub replicas: Vec<NodeRef>,
-    /// The count the resource deserves.
+    /// The count the resource deserves; of a hierarchy, the seeds and hubs that its regions may have.
     pub want: u32,
     /// The count it has.
     pub granted: u32,
     /// `want - granted`.
     pub shortfall: u32,
-    /// How many of the nodes were taken above half load to reach the class floor.
+    /// How many of the nodes were taken above half load to reach the class floor, or grew above it as hubs when others were
+    /// lost.
     pub over_target: u32,
     /// What is survived. Of the replicas when the resource is copied whole; of the pieces placed so far when it is cut up,
     /// so zero until [`place_chunks`](crate::Allocator::place_chunks) or
-    /// [`place_stripe`](crate::Allocator::place_stripe) has run.
+    /// [`place_stripe`](crate::Allocator::place_stripe) has run. Of a hierarchy, what every piece survives: it is on each seed
+    /// and on [`copies`](crate::RegionHubs::copies) hubs of each region.
     pub achieved: Tolerance,
     /// Number of the last decision that changed what this resource's nodes hold. A node that counts it in its load names
     /// it in [`NodeReport::seq`](crate::NodeReport::seq).
@@ -136,6 +139,10 @@ pub struct Repair<R> {
     pub waits_until: Option<Duration>,
     /// Nodes that carry it from now on. A resource that is copied whole has to be copied to each of them.
     pub recruited: Vec<NodeRef>,
+    /// Nodes that carry it no more, though they have not failed. Only a hierarchy drops nodes: its regions stay even.
+    /// Which pieces go where is told by [`hub_moves`](crate::hub_moves) on the layouts of
+    /// [`Allocator::hierarchy`](crate::Allocator::hierarchy) before and after; a seed that was none is sent everything.
+    pub dropped: Vec<NodeRef>,
     /// Lost pieces in order of piece; empty for a resource whose pieces were never placed.
     pub pieces: Vec<PieceMove>,
     /// The count the resource deserves.
@@ -152,7 +159,7 @@ pub struct Repair<R> {
     /// What is tolerated when this repair is done.
     pub achieved: Tolerance,
     /// Chunks without a surviving copy, or stripes with fewer survivors than data shards, or 1 for a resource that was
-    /// copied whole and has no survivor. These cannot be rebuilt from the mesh.
+    /// copied whole, or is a hierarchy, and has no survivor. These cannot be rebuilt from the mesh.
     pub unrecoverable: u64,
     /// Number of this decision.
     pub seq: u64,
@@ -201,6 +208,9 @@ pub struct Move<R> {
 pub struct Drain<R> {
     /// Moves, in the order of resources.
     pub moves: Vec<Move<R>>,
+    /// Hierarchies that were planned again without the node, in the order of resources. It is among
+    /// [`dropped`](Repair::dropped).
+    pub repairs: Vec<Repair<R>>,
     /// Resources that are still on the node: the budget ended, or no other node can take them.
     pub left: usize,
 }
@@ -212,7 +222,7 @@ pub struct Explanation {
     pub target: Target,
     /// How its nodes share it.
     pub scheme: Scheme,
-    /// What each of its nodes has to give.
+    /// What each of its nodes has to give; of a hierarchy, a hub in a region of equal hubs.
     pub need: Capacity,
     /// Nodes that have not failed.
     pub healthy: usize,
@@ -247,8 +257,10 @@ pub struct Reason {
     pub reputation: Permille,
     /// Whether it was taken above half load to reach the floor.
     pub over_target: bool,
-    /// Pieces of the resource that it holds.
+    /// Pieces of the resource that it holds; of a hierarchy the most that it may have to.
     pub pieces: u64,
+    /// Its role, when the resource is a hierarchy.
+    pub role: Option<Role>,
 }
 
 /// A booking that no report confirmed in time. Its load is no longer counted on its node.

@@ -29,8 +29,8 @@ pub enum Scheme {
         /// Parity shards per stripe.
         parity: u32,
     },
-    /// Above 10 GiB: seeds, regional hubs, edges, which [`plan_hierarchy`](crate::plan_hierarchy) chooses.
-    /// [`Allocator`](crate::Allocator) books such a blob as stripes.
+    /// Above 10 GiB: seeds, regional hubs, edges. See
+    /// [`Allocator::allocate_hierarchy`](crate::Allocator::allocate_hierarchy).
     Hierarchy,
 }
 

@@ -8,7 +8,7 @@ use super::{Allocator, count_u32};
 use crate::id::Id;
 use crate::placement::{Explanation, Reason};
 use crate::policy::ALLOCATE_MAX;
-use crate::scheme::{need_per_node, scheme_of};
+use crate::scheme::{Scheme, need_per_node, scheme_of};
 use crate::target::Target;
 
 impl<N: Id, R: Id> Allocator<N, R> {
@@ -17,7 +17,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
     #[must_use]
     pub fn explain(&self, resource: &R) -> Option<Explanation> {
         let placed = self.find(resource)?;
-        let need = need_per_node(&placed.spec, count_u32(placed.members.len()));
+        let need = match &placed.roles {
+            Some(roles) => Self::hub_need(placed, roles),
+            None => need_per_node(&placed.spec, count_u32(placed.members.len())),
+        };
         let healthy = || self.nodes.iter().map(|(_, node)| node).filter(|node| node.is_alive());
         let able = || {
             let required = placed.spec.requires.capabilities;
@@ -36,11 +39,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 reputation: node.trust().reputation(&self.config.trust, self.now),
                 over_target: member.over_target,
                 pieces: member.pieces,
+                role: placed.roles.as_ref().and_then(|roles| roles.of(member.node)),
             })
         });
         Some(Explanation {
             target: Target { want: placed.want, floor: placed.floor, ceiling: placed.ceiling },
-            scheme: scheme_of(&placed.spec),
+            scheme: if placed.roles.is_some() { Scheme::Hierarchy } else { scheme_of(&placed.spec) },
             need,
             healthy: healthy().count(),
             able: able().count(),

@@ -27,7 +27,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// [`Config::grace`](crate::Config::grace) for [`Allocator::node_returned`], and then for [`Allocator::repair`].
     ///
     /// Urgent are resources below their floor or below [`Config::recruit_below`](crate::Config::recruit_below) nodes, and
-    /// those with a stripe or a chunk that has lost half of what it may lose.
+    /// those with a stripe or a chunk that has lost half of what it may lose. A hierarchy is urgent below five seeds, or when
+    /// a region has lost so many hubs that half of the copies of a piece may be among them. It is planned again, as
+    /// [`Repair::dropped`] says.
     ///
     /// Without a grace everything is repaired at once.
     ///
@@ -88,8 +90,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
             if budget.moves == 0 {
                 break;
             }
-            let Mended { repair, out_of_budget } = self.mend(number, &mut budget);
-            if !repair.recruited.is_empty() || repair.pieces.iter().any(|change| change.to.is_some()) {
+            let Mended { repair, changed, out_of_budget } = self.mend(number, &mut budget);
+            if changed {
                 repairs.push(repair);
             }
             if out_of_budget {
@@ -124,12 +126,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
         for number in self.failed.remove(&node).unwrap_or_default() {
             let Some(member) = self.take_absent(number, node) else { continue };
             let placed = &self.resources[number];
-            if count_u32(placed.members.len()) >= placed.want {
+            let role = placed.roles.as_ref().map(|roles| roles.of(node).is_some());
+            if !role.unwrap_or(count_u32(placed.members.len()) < placed.want) {
                 continue;
             }
             let link = self.nodes.attach(node.index, number);
             let placed = &mut self.resources[number];
-            let pieces = placed.pieces.held_by(node);
+            let pieces = if placed.roles.is_some() { member.pieces } else { placed.pieces.held_by(node) };
             placed.members.push(Member { link, pieces, ..member });
             kept.push(placed.id);
             let placed = &self.resources[number];
@@ -158,7 +161,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut new_primary = None;
         let placed = &self.resources[number];
         if !placed.members.is_empty() && primary.is_some_and(|primary| failed.contains(&primary)) {
-            let best = self.best_primary(&placed.members, placed.near, placed.rotation);
+            let best = self.best_leader(placed);
             let members = &mut self.resources[number].members;
             members[..=best].rotate_right(1);
             new_primary = members.first().map(|member| member.node);
@@ -169,6 +172,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Whether a repair cannot wait.
     fn is_urgent(&self, placed: &Resource<R>) -> bool {
+        if let Some(roles) = &placed.roles {
+            return Self::roles_are_urgent(placed, roles);
+        }
         let have = count_u32(placed.members.len());
         let recruit_below = self.config.recruit_below.unwrap_or(RECRUIT_BELOW).min(placed.want);
         let half_gone = |may_lose: u32, lost: u32| lost * 2 >= may_lose.max(1) && lost > 0;
@@ -200,6 +206,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// goes on: now when the budget was the reason.
     fn mend(&mut self, number: u32, budget: &mut MoveBudget) -> Mended<R> {
         let placed = &self.resources[number];
+        if placed.roles.is_some() {
+            return self.mend_roles(number, budget);
+        }
         let (remaining, unrecoverable) = self.survival(placed);
         let have = count_u32(placed.members.len());
         let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
@@ -227,7 +236,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if placed.members.is_empty() {
             let repair = Repair { remaining, unrecoverable, ..self.report_repair(number) };
             self.drop_resource(number);
-            return Mended { repair, out_of_budget: false };
+            return Mended { repair, changed: false, out_of_budget: false };
         }
         let pieces = self.move_pieces(number, budget);
         let placed = &self.resources[number];
@@ -252,9 +261,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
             Some(until) => self.queue_until(number, until),
         }
         let pieces = pieces.moves;
+        let changed = !recruited.is_empty() || pieces.iter().any(|change| change.to.is_some());
         let described = self.report_repair(number);
         let repair = Repair { recruited, new_primary, pieces, waits_until, remaining, unrecoverable, ..described };
-        Mended { repair, out_of_budget }
+        Mended { repair, changed, out_of_budget }
     }
 
     /// A repair in which nothing has happened yet.
@@ -266,7 +276,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         Repair { waits_until, ..self.report_repair(number) }
     }
 
-    fn report_repair(&self, number: u32) -> Repair<R> {
+    pub(super) fn report_repair(&self, number: u32) -> Repair<R> {
         let placed = &self.resources[number];
         let granted = count_u32(placed.members.len());
         let (remaining, unrecoverable) = self.survival(placed);
@@ -275,6 +285,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             new_primary: None,
             lost: Vec::new(),
             recruited: Vec::new(),
+            dropped: Vec::new(),
             pieces: Vec::new(),
             want: placed.want,
             granted,
@@ -335,6 +346,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// What the members that are left survive, and how much of the resource is lost for good.
     pub(super) fn survival(&self, placed: &Resource<R>) -> (Tolerance, u64) {
+        if let Some(roles) = &placed.roles {
+            return self.roles_survival(placed, roles);
+        }
         match (&placed.pieces, scheme_of(&placed.spec)) {
             (Pieces::None, Scheme::Copies) => {
                 let tolerance = self.copies_tolerance(placed.members.iter().map(|member| member.node));
@@ -361,9 +375,11 @@ struct Damage {
     unrecoverable: u64,
 }
 
-struct Mended<R> {
-    repair: Repair<R>,
-    out_of_budget: bool,
+pub(super) struct Mended<R> {
+    pub(super) repair: Repair<R>,
+    /// Whether something was decided.
+    pub(super) changed: bool,
+    pub(super) out_of_budget: bool,
 }
 
 struct Moved {

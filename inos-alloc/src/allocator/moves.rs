@@ -49,7 +49,14 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut budget = budget;
         let mut moves = Vec::new();
         let mut left = 0;
+        let mut repairs = Vec::new();
         for (_, number) in carried {
+            if self.resources[number].roles.is_some() {
+                let repair = self.leave_roles(number, node, &mut budget);
+                left += usize::from(repair.is_none());
+                repairs.extend(repair);
+                continue;
+            }
             let zone = self.zone_at(node.index);
             let target = self.another_node(number, node, zone).or_else(|| self.another_node(number, node, None));
             let (pieces, bytes) = self.weight(&self.resources[number], node);
@@ -58,7 +65,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 _ => left += 1,
             }
         }
-        Ok(Drain { moves, left })
+        Ok(Drain { moves, repairs, left })
     }
 
     /// Moves replicas from nodes that have too much to nodes that have less, until the budget ends, no load is more than 5 %
@@ -96,7 +103,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Moves what may not stay above half load, where there is room below.
     fn leave_over_target(&mut self, budget: &mut MoveBudget, moves: &mut Vec<Move<R>>) {
         let mut over = Vec::new();
-        for &number in self.numbers.values() {
+        for &number in self.numbers.values().filter(|&&number| self.resources[number].roles.is_none()) {
             let members = self.resources[number].members.iter().filter(|member| member.over_target);
             over.extend(members.map(|member| (number, member.node)));
         }
@@ -115,7 +122,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let node = self.nodes.handle(index)?;
         let mut carried: Vec<(u32, u32)> = self.nodes.carried(node).map(|(number, share)| (share, number)).collect();
         carried.sort_unstable_by_key(|&(share, number)| (core::cmp::Reverse(share), self.resources[number].id));
-        for (_, number) in carried {
+        // Another hub would change the pieces of all hubs of the region.
+        for (_, number) in carried.into_iter().filter(|&(_, number)| self.resources[number].roles.is_none()) {
             // Pieces stay in their zone, whose share of each stripe is limited.
             let cut_up = !matches!(self.resources[number].pieces, Pieces::None);
             let zone = if cut_up { self.zone_at(index) } else { None };
@@ -226,7 +234,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Ends a link whose load stays in the node's reports for a while.
-    fn detach_moved(&mut self, node: NodeRef, link: u32) {
+    pub(super) fn detach_moved(&mut self, node: NodeRef, link: u32) {
         let load = |table: &Self| table.nodes.at(node.index).map_or(0, |node| node.effective_permille());
         let share = self.nodes.share_permille(link);
         let before = load(self);

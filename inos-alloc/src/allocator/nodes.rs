@@ -448,6 +448,17 @@ impl<N: Id> NodeTable<N> {
         self.links[link].share_permille
     }
 
+    /// What is booked for a resource on a node.
+    pub(super) fn booked_on(&self, link: u32) -> Capacity {
+        let mut booked = Capacity::default();
+        let mut at = self.links[link].bookings;
+        while at != NONE {
+            booked = booked.saturating_add(self.bookings[at].need);
+            at = self.bookings[at].of_link;
+        }
+        booked
+    }
+
     fn first_link(&self, index: u32) -> Option<(u32, u32)> {
         let link = self.at(index)?.cold.first_link;
         (link != NONE).then(|| (link, self.links[link].resource))

@@ -278,7 +278,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     ///
     /// # Errors
     ///
-    /// [`PlaceError`]: a resource that is not placed or is cut up already, counts out of range, or no room. Nothing
+    /// [`PlaceError`]: a resource that is not placed, is a hierarchy, or is cut up already, counts out of range, or no room. Nothing
     /// changed.
     pub fn place_chunks(
         &mut self,
@@ -289,6 +289,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         now: Duration,
     ) -> Result<ChunkPlacement, PlaceError> {
         let number = self.numbers.get(resource).copied().ok_or(PlaceError::UnknownResource)?;
+        if self.resources[number].roles.is_some() {
+            return Err(PlaceError::Hierarchy);
+        }
         match self.resources[number].pieces {
             Pieces::None => {}
             Pieces::Chunks { .. } => return Err(PlaceError::AlreadyPlaced),
@@ -348,7 +351,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     ///
     /// # Errors
     ///
-    /// [`PlaceError`]: a resource that is not placed or is cut into chunks, a stripe that is placed already, counts out of
+    /// [`PlaceError`]: a resource that is not placed, is a hierarchy, or is cut into chunks, a stripe that is placed already, counts out of
     /// range, or no room. Nothing changed.
     pub fn place_stripe(
         &mut self,
@@ -360,6 +363,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         now: Duration,
     ) -> Result<StripePlacement, PlaceError> {
         let number = self.numbers.get(resource).copied().ok_or(PlaceError::UnknownResource)?;
+        if self.resources[number].roles.is_some() {
+            return Err(PlaceError::Hierarchy);
+        }
         match &self.resources[number].pieces {
             Pieces::Stripes(stripes) if stripes.contains_key(&stripe) => return Err(PlaceError::AlreadyPlaced),
             Pieces::None | Pieces::Stripes(_) => {}

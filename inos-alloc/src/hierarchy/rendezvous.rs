@@ -59,7 +59,7 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The order in which nodes are taken as seeds, hubs and edges: the lowest first. An exponential variable of rate `weight`
 /// decides, so the chance to be first is a node's share of all weights, and one node's number depends on no other node.
-pub(super) fn node_score(resource_hash: u64, tie: u64, weight: u32) -> u128 {
+pub(crate) fn node_score(resource_hash: u64, tie: u64, weight: u32) -> u128 {
     let hash = mix(mix(resource_hash ^ OF_NODES) ^ mix(tie));
     // 2^63 divided by at most 2^32: precise to 2^-31.
     u128::from(neg_log2(hash)) * u128::from((1u64 << 63) / u64::from(weight.max(1)))

@@ -4,7 +4,10 @@
 use crate::differential::{Step, node_report, node_spec, step};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
-use inos_alloc::{Allocator, Config, FailoverPlan, MoveBudget, NodeRef, Policy, RegionId, ResourceSpec, Tiers};
+use inos_alloc::{
+    Allocator, Class, Config, FailoverPlan, HierarchyLimits, MoveBudget, NodeRef, Policy, RegionHubs, RegionId,
+    ResourceSpec, Tiers,
+};
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -40,6 +43,12 @@ fn check_all(mesh: &Mesh, specs: &BTreeMap<u64, ResourceSpec>) -> Result<(), Tes
         for &node in &placed.replicas {
             prop_assert!(mesh.is_healthy(node));
             carried.entry(node).or_default().insert(id);
+        }
+        if let Some(plan) = mesh.hierarchy(&id) {
+            // Who has a role and has not failed is a replica, and nobody else.
+            let roles = plan.seeds.iter().chain(plan.regions.iter().flat_map(RegionHubs::hubs)).copied();
+            prop_assert_eq!(&roles.filter(|&node| mesh.is_healthy(node)).collect::<BTreeSet<NodeRef>>(), &distinct);
+            prop_assert!(plan.regions.iter().all(|hubs| usize::try_from(hubs.copies()).unwrap() <= hubs.hubs().len()));
         }
         prop_assert!(specs.contains_key(&id));
         prop_assert!(placed.achieved.nodes < placed.granted.max(1) || placed.achieved.nodes == 0);
@@ -110,7 +119,17 @@ proptest! {
                 Step::Latency { a, b, ms } => mesh.set_latency(RegionId(a), RegionId(b), Duration::from_millis(ms)),
                 Step::Allocate { id, spec, near, ceiling } => {
                     let policy = Policy { near: near.map(RegionId), tiers: Tiers::default().with_ceiling(ceiling), ..Policy::default() };
-                    if let Ok(placed) = mesh.allocate(id, &spec, &policy, now) {
+                    let answer = if cut == 3 && spec.class == Class::Blob {
+                        // A hierarchy of any size, as large as the mesh is small.
+                        let limits = HierarchyLimits {
+                            seeds_min: 1, seeds_max: data.min(3), hubs_per_region_min: 2, hubs_per_region_max: data, nodes_max: 4 + data * 2,
+                            ..HierarchyLimits::default()
+                        };
+                        mesh.allocate_hierarchy(id, &spec, &limits, &policy, now)
+                    } else {
+                        mesh.allocate(id, &spec, &policy, now)
+                    };
+                    if let Ok(placed) = answer {
                         specs.insert(id, spec);
                         for &node in &placed.replicas {
                             prop_assert!(mesh.node(node).unwrap().capabilities.contains(spec.requires.capabilities));

@@ -15,6 +15,7 @@ mod hostile;
 mod ids;
 mod invariants;
 mod job;
+mod massive;
 mod moves;
 mod pieces;
 mod placement;

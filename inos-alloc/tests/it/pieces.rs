@@ -213,7 +213,7 @@ fn uneven(zones: &[(u32, u32, u32)]) -> (crate::support::Mesh, Vec<NodeRef>) {
         mesh.upsert(node(id, region, zone, 100 * GIB));
     }
     let policy = Policy { tiers: Tiers::default().with_ceiling(Ceiling::Global), ..policy() };
-    let nodes = mesh.allocate(1, &blob(20 * GIB), &policy, T0).unwrap().replicas;
+    let nodes = mesh.allocate(1, &blob(10 * GIB), &policy, T0).unwrap().replicas;
     (mesh, nodes)
 }
 
