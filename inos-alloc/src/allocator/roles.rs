@@ -100,7 +100,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// // Which pieces go where: the layouts before and after say it, region by region.
     /// let pieces = hierarchy_pieces(size);
     /// for (before, after) in before.regions.iter().zip(&after.regions).filter(|(before, after)| before != after) {
-    ///     let moves = hub_moves(&before.layout(pieces)?, &after.layout(pieces)?)?;
+    ///     let (from, to) = (before.layout(pieces)?, after.layout(pieces)?);
+    ///     let moves = hub_moves(&from, &to)?;
     ///     assert!(before.region() == RegionId(0) && moves.total().moved > 0);
     /// }
     ///
@@ -146,8 +147,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             queued: None,
             seq: self.seq + 1,
         };
-        let mut candidates = self.candidates(&placed, limits);
-        let planned = self.fitting_plan(&placed, limits, &mut candidates);
+        let (_, planned) = self.plan_anew(&placed, limits);
         if holders(&planned.plan).next().is_none() {
             return Err(AllocateError::NoUsableNode { want: planned.want, healthy: self.nodes.alive_count() });
         }

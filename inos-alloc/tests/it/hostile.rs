@@ -39,10 +39,14 @@ fn sizes_and_capacities_at_their_ends() {
     let (mut mesh, nodes) = mesh(700, u64::MAX);
     let largest = ResourceSpec { size: u64::MAX, demand: Demand::FULL, budget: u64::MAX, ..blob(0) };
     let placed = mesh.allocate(1, &largest, &Policy::default(), Duration::MAX).unwrap();
-    assert_eq!((placed.want, placed.granted), (700, 700));
-    let _ = mesh.place_stripe(&1, u32::MAX, 100, 20, &Policy::default(), Duration::MAX).unwrap();
-    assert_eq!(mesh.nodes_failed(&nodes, Duration::MAX).repairs[0].granted, 0);
-    assert_eq!((mesh.placement(&1), mesh.healthy_count()), (None, 0));
+    // Nobody has room to be one of seven seeds; a hub of 100 has.
+    assert_eq!((placed.want, placed.granted), (607, 600));
+    let striped = ResourceSpec { size: 10 << 30, ..largest };
+    assert_eq!(mesh.allocate(2, &striped, &Policy::default(), Duration::MAX).unwrap().granted, 700);
+    let _ = mesh.place_stripe(&2, u32::MAX, 100, 20, &Policy::default(), Duration::MAX).unwrap();
+    let plan = mesh.nodes_failed(&nodes, Duration::MAX);
+    assert!(plan.repairs.len() == 2 && plan.repairs.iter().all(|repair| repair.granted == 0));
+    assert_eq!((mesh.placement(&1).or(mesh.placement(&2)), mesh.healthy_count()), (None, 0));
     let whole = ResourceSpec { class: Class::Group, ..largest };
     assert!(mesh.allocate(1, &whole, &Policy::default(), T0).is_err());
 }

@@ -311,11 +311,8 @@ fn nodes_that_join_change_no_role() {
 #[test]
 fn a_sparse_mesh_says_what_is_missing() {
     // Three nodes: all are seeds, and the region has no hub.
-    let (mut mesh, nodes) = {
-        let mut mesh = Mesh::new(Config::default());
-        let nodes: Vec<_> = (0..3).map(|id| mesh.upsert(node(id, 0, id, TB))).collect();
-        (mesh, nodes)
-    };
+    let mut mesh = Mesh::new(Config { booking_ttl: Duration::from_secs(3600), ..Config::default() });
+    let nodes: Vec<NodeRef> = (0..3).map(|id| mesh.upsert(node(id, 0, id, TB))).collect();
     let placed = mesh.allocate(1, &blob(100 * GB), &policy(), T0).unwrap();
     assert_eq!((placed.want, placed.granted, placed.shortfall), (105, 3, 102));
     assert_eq!(placed.achieved, Tolerance { nodes: 2, zones: 2, regions: 0 });

@@ -76,8 +76,26 @@ impl<N: Id, R: Id> Allocator<N, R> {
         Capacity { bytes, memory_mb: placed.spec.requires.memory_mb, bandwidth_kb_s: 0 }
     }
 
+    /// A plan as if no new node had a role yet, and whom it chose among: nodes that have had their share for now are left
+    /// out, unless too few seeds or hubs are found without them.
+    pub(super) fn plan_anew(&self, placed: &Resource<R>, limits: &HierarchyLimits) -> (Vec<Candidate>, Planned) {
+        let all = self.candidates(placed, limits);
+        let earned = |candidate: &Candidate| {
+            let spent = self.nodes.get(candidate.node).is_some_and(|node| node.trust().is_spent());
+            let able = if spent && candidate.current.is_none() { Role::Edge } else { candidate.able };
+            Candidate { able, ..*candidate }
+        };
+        let earned: Vec<Candidate> = all.iter().map(earned).collect();
+        let planned = self.fitting_plan(placed, limits, &mut earned.clone());
+        if earned == all || count_u32(holders(&planned.plan).count()) >= planned.want {
+            return (earned, planned);
+        }
+        let planned = self.fitting_plan(placed, limits, &mut all.clone());
+        (all, planned)
+    }
+
     /// All nodes that may get a role, in the order of their slots, with what they are able to by size and load.
-    pub(super) fn candidates(&self, placed: &Resource<R>, limits: &HierarchyLimits) -> Vec<Candidate> {
+    fn candidates(&self, placed: &Resource<R>, limits: &HierarchyLimits) -> Vec<Candidate> {
         let size = placed.spec.size;
         let hub = nominal_bytes(size, limits);
         let held: BTreeMap<NodeRef, (Role, u64)> = placed
@@ -188,7 +206,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// plan is taken, seeds first, then hubs for the region that has the fewest.
     pub(super) fn plan_again(&self, placed: &Resource<R>, roles: &Roles, most: usize) -> Planned {
         let limits = &roles.limits;
-        let all = self.candidates(placed, limits);
+        let (all, goal) = self.plan_anew(placed, limits);
         let bounded = |able: &dyn Fn(&Candidate) -> Role| -> Vec<Candidate> {
             let bounded = |candidate: &Candidate| {
                 let able =
@@ -197,7 +215,6 @@ impl<N: Id, R: Id> Allocator<N, R> {
             };
             all.iter().map(bounded).collect()
         };
-        let goal = self.fitting_plan(placed, limits, &mut all.clone());
         let left = self.fitting_plan(placed, limits, &mut bounded(&|_| Role::Edge)).plan;
 
         let mut ranked: Vec<&Candidate> = all.iter().filter(|candidate| candidate.current.is_none()).collect();
