@@ -89,7 +89,7 @@ impl Default for Weights {
 /// How much may be moved: what a repair, a drain or a rebalance may plan in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MoveBudget {
-    /// Replicas of whole resources and pieces of others.
+    /// Replicas of whole resources, pieces of others, and the nodes that a hierarchy is planned to get.
     pub moves: u64,
     /// Bytes that go to other nodes.
     pub bytes: u64,

@@ -448,6 +448,13 @@ impl<N: Id> NodeTable<N> {
         self.links[link].share_permille
     }
 
+    /// A resource has a share on a node that its reports count already.
+    pub(super) fn count_share(&mut self, link: u32, load_permille: u32) {
+        self.links[link].share_permille = self.links[link].share_permille.saturating_add(load_permille);
+        let node = self.at_mut(self.links[link].node);
+        node.carried_permille = node.carried_permille.saturating_add(load_permille);
+    }
+
     /// What is booked for a resource on a node.
     pub(super) fn booked_on(&self, link: u32) -> Capacity {
         let mut booked = Capacity::default();

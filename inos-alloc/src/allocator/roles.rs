@@ -380,21 +380,27 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let load = self.nodes.get(member.node).map_or(0, super::nodes::Node::effective_permille);
             member.over_target |= load >= u32::from(ALLOCATE_MAX.value());
         } else if bytes < has {
-            // Its reports count what no booking does, until they count the change.
+            // What no booking counts, its reports do, until they count the change.
             let booked = self.nodes.booked_on(member.link);
-            let reported = has.saturating_sub(booked.bytes);
-            self.detach_moved(member.node, member.link);
+            let reported = bytes.min(has.saturating_sub(booked.bytes));
+            self.nodes.detach(member.link);
             member.link = self.nodes.attach(member.node.index, number);
-            let need = Capacity { bytes: bytes.saturating_sub(reported), ..booked };
+            let need = Capacity { bytes: bytes - reported, ..booked };
             if need != Capacity::default() {
                 self.book_share(member.link, member.node, need);
             }
+            let kept = Capacity { bytes: reported, ..Capacity::default() };
+            self.nodes.count_share(member.link, self.added(member.node, kept));
         }
     }
 
-    fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
+    fn added(&self, node: NodeRef, need: Capacity) -> u32 {
         let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
-        let load_permille = added_permille(need, capacity).unwrap_or(0);
+        added_permille(need, capacity).unwrap_or(0)
+    }
+
+    fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
+        let load_permille = self.added(node, need);
         self.nodes.book(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
     }
 }

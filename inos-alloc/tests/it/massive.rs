@@ -295,6 +295,8 @@ fn nodes_that_join_change_no_role() {
         mesh.upsert(node(id, id % 6, id / 6 % 4, 16 << 40));
     }
     let before = plan(&mesh);
+    // Seeds carry more than hubs, and others nothing. That is no reason to move them.
+    assert_eq!(mesh.rebalance(MoveBudget::UNLIMITED, T0), []);
     for gone in [hubs_of(&before, 1).hubs()[3], hubs_of(&before, 5).hubs()[60]] {
         let repair = &mesh.node_failed(gone, T0).repairs[0];
         assert_eq!((repair.recruited.len(), repair.dropped.len()), (1, 0));
@@ -498,6 +500,45 @@ fn a_report_counts_a_share_once() {
     let grown =
         placed.replicas.iter().zip(before).filter(|&(&node, load)| node != gone && effective(&mesh, node) != load);
     assert_eq!((grown.count(), mesh.load(repair.recruited[0]).unwrap().bookings), (0, 1));
+}
+
+#[test]
+fn a_share_that_shrinks_is_given_back() {
+    // 12 copies on 56 hubs become 16 on 80: all give a little back, counted by reports or not.
+    let spec = blob(100 * GB);
+    for reports in [0, 61] {
+        let mut mesh = Mesh::new(Config { grace: T0, ..Config::default() });
+        let nodes: Vec<NodeRef> = (0..61).map(|id| mesh.upsert(node(id, 0, id % 4, 4 << 40))).collect();
+        let placed = mesh.allocate(1, &spec, &policy(), T0).unwrap();
+        for &node in &nodes[..reports] {
+            let load = u16::try_from(effective(&mesh, node)).unwrap();
+            mesh.report(node, load_report(load, placed.seq), T0).unwrap();
+        }
+        (61..86).for_each(|id| {
+            mesh.upsert(node(id, 0, id % 4, 4 << 40));
+        });
+        let before: Vec<u32> = nodes.iter().map(|&node| effective(&mesh, node)).collect();
+        let lost = hubs_of(&plan(&mesh), 0).hubs()[0];
+        let repair = &mesh.node_failed(lost, T0).repairs[0];
+        assert_eq!((repair.granted, repair.recruited.len(), repair.dropped.len()), (85, 25, 0));
+        for (&node, before) in nodes.iter().zip(before).filter(|&(&node, _)| node != lost) {
+            assert!(effective(&mesh, node) <= before);
+        }
+        let hubs = hubs_of(&plan(&mesh), 0).clone();
+        for (&hub, bytes) in hubs.hubs().iter().zip(hub_bytes(&mesh, &hubs, spec.size)) {
+            let told = mesh.explain(&1).unwrap().replicas.into_iter().find(|reason| reason.node == hub).unwrap();
+            assert_eq!(u64::from(told.share_permille), (1000 * bytes).div_ceil(4 << 40));
+            let booked = (4 << 40) - mesh.load(hub).unwrap().free.bytes;
+            assert_eq!(booked, if reports == 0 || repair.recruited.contains(&hub) { bytes } else { 0 });
+        }
+        // What shrank and grows again is booked for the difference.
+        let lost: Vec<NodeRef> = repair.recruited[1..].to_vec();
+        let _ = mesh.nodes_failed(&lost, T0);
+        let hubs = hubs_of(&plan(&mesh), 0).clone();
+        assert_eq!((hubs.hubs().len(), hubs.copies()), (56, 12));
+        assert!(reports == 0 || hubs.hubs().iter().all(|&hub| mesh.load(hub).unwrap().bookings > 0));
+        assert!(reports > 0 || check(&mesh, &spec).granted == 61);
+    }
 }
 
 proptest! {
