@@ -18,17 +18,9 @@
 //!   and [`repair`](Allocator::repair), [`drain`](Allocator::drain), [`rebalance`](Allocator::rebalance),
 //!   [`observe_outcome`](Allocator::observe_outcome), [`explain`](Allocator::explain).
 //! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`], [`Move`]: what comes out.
-//! - [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB.
+//! - [`Allocator::allocate_hierarchy`], [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB.
 //! - [`ChunkRouter`], [`Sources`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
 //! - [`DemandMonitor`]: demand from what is recorded, when to step up or down. [`naive`]: the oracle of the tests.
-//! - [`Allocator`]: nodes and reports, [`allocate`](Allocator::allocate), [`place_chunks`](Allocator::place_chunks),
-//!   [`place_stripe`](Allocator::place_stripe), [`nodes_failed`](Allocator::nodes_failed), [`route`](Allocator::route).
-//! - [`Placement`], [`ChunkPlacement`], [`StripePlacement`], [`FailoverPlan`]: what comes out.
-//! - [`Allocator::allocate_hierarchy`], [`plan_hierarchy`], [`RegionHubs`], [`hub_moves`]: seeds, hubs and edges above 10 GiB,
-//!   in the mesh or of any candidates, which hub holds which piece, and what moves when hubs come and go.
-//! - [`ChunkRouter`], [`Sources`], [`PeakEwma`], [`route_group`]: whom to ask; [`distribute`]: who works on a job.
-//! - [`DemandMonitor`]: demand from what is recorded, and when to step up or down: [`DemandPolicy`], [`Signals`], [`Scale`].
-//! - [`naive`]: the same decisions by scanning, the oracle of the tests.
 //!
 //! # Driving it
 //!
@@ -128,10 +120,8 @@ pub use demand::{
 pub use error::{AllocateError, DrainError, PlaceError, RemoveError, ReportError, ReturnError};
 pub use hierarchy::{
     Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubMoves, HubSet,
-    HubShortfall, LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role, hub_moves,
-    Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubLayout, HubMoves, HubSet, HubShortfall,
-    LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role, hierarchy_pieces, hub_moves,
-    plan_hierarchy,
+    HubShortfall, LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role,
+    hierarchy_pieces, hub_moves, plan_hierarchy,
 };
 pub use id::Id;
 pub use job::{Distribution, Share, Worker, distribute, split};

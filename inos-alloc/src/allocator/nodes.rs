@@ -451,7 +451,7 @@ impl<N: Id> NodeTable<N> {
     /// A resource has a share on a node that its reports count already.
     pub(super) fn count_share(&mut self, link: u32, load_permille: u32) {
         self.links[link].share_permille = self.links[link].share_permille.saturating_add(load_permille);
-        let node = self.at_mut(self.links[link].node);
+        let node = self.hot_mut(self.links[link].node);
         node.carried_permille = node.carried_permille.saturating_add(load_permille);
     }
 

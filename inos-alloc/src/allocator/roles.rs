@@ -377,7 +377,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         member.covered_bytes = bytes;
         if bytes > has {
             self.book_share(member.link, member.node, Capacity { bytes: bytes - has, ..Capacity::default() });
-            let load = self.nodes.get(member.node).map_or(0, super::nodes::Node::effective_permille);
+            let load = self.nodes.get(member.node).map_or(0, |node| node.effective_permille());
             member.over_target |= load >= u32::from(ALLOCATE_MAX.value());
         } else if bytes < has {
             // What no booking counts, its reports do, until they count the change.

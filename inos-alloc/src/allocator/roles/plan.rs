@@ -103,7 +103,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             .iter()
             .filter_map(|member| Some((member.node, (placed.roles.as_ref()?.of(member.node)?, member.covered_bytes))))
             .collect();
-        let healthy = self.nodes.iter().filter(|(_, node)| node.status == Status::Healthy);
+        let healthy = self.nodes.iter().filter(|(_, node)| node.status() == Status::Healthy);
         let capable = healthy.filter(|(_, node)| node.spec.capabilities.contains(placed.spec.requires.capabilities));
         capable
             .filter_map(|(index, node)| {
