@@ -12,7 +12,7 @@ mod route;
 mod select;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -80,6 +80,10 @@ struct Resource<R> {
 impl<R> Resource<R> {
     fn piece_bytes(&self) -> u64 {
         self.spec.size.min(PIECE_BYTES)
+    }
+
+    fn nodes(&self) -> BTreeSet<NodeRef> {
+        self.members.iter().map(|member| member.node).collect()
     }
 
     fn over_target(&self) -> u32 {
@@ -431,9 +435,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.numbers.keys().copied()
     }
 
-    /// When the next booking expires or the next repair is due: the latest time for the next call with `now`.
+    /// When the next booking expires or the next repair is due: the latest time for the next call with `now`. While repairs are
+    /// due, the last time that was told: [`Allocator::repair`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
+        if self.queue.has_due() {
+            return Some(self.now);
+        }
         self.nodes.next_deadline().into_iter().chain(self.queue.next_due()).min()
     }
 

@@ -11,7 +11,7 @@ use core::time::Duration;
 use crate::allocator::{Arrangement, GroupKey, SPENT, Spent, arrangement, load_key};
 use crate::error::AllocateError;
 use crate::id::{Id, mix, seeded_hash};
-use crate::policy::{ALLOCATE_MAX, Config, Policy, ROUTE_MAX};
+use crate::policy::{ALLOCATE_MAX, BOOKING_TTL, Config, Policy, ROUTE_MAX};
 use crate::scheme::{Scheme, added_permille, need_per_node, scheme_of};
 use crate::spec::{NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
@@ -152,7 +152,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         let booked: u32 = self.bookings.iter().filter(|booking| booking.node == id).map(|b| b.load_permille).sum();
         let (policy, now) = (self.config.trust, self.now);
         if let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == id) {
-            node.trust.report(report.load, carried.saturating_sub(booked), &policy, now);
+            let counted = carried.saturating_sub(booked);
+            node.trust.report(report.load, counted, &policy, now);
         }
         true
     }
@@ -339,7 +340,9 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             placed.absent.clear();
             placed.repair_at = None;
         } else {
-            placed.repair_at = Some(now.saturating_add(self.config.grace));
+            let grace = self.config.grace;
+            let again = if grace == Duration::ZERO { BOOKING_TTL } else { grace };
+            placed.repair_at = Some(now.saturating_add(again));
         }
     }
 

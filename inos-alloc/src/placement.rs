@@ -40,9 +40,9 @@ pub struct Placement {
     pub replicas: Vec<NodeRef>,
     /// The count the resource deserves; of a hierarchy, the seeds and hubs that its regions may have.
     pub want: u32,
-    /// The count it has.
+    /// The count it has. Above `want` only while a node that came back still has pieces that nobody else was given.
     pub granted: u32,
-    /// `want - granted`.
+    /// What `granted` lacks to `want`.
     pub shortfall: u32,
     /// How many of the nodes were taken above half load to reach the class floor, or grew above it as hubs when others were
     /// lost.

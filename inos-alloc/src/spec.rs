@@ -103,8 +103,8 @@ pub struct NodeRef {
 pub struct NodeReport {
     /// Its load, with every placement up to `seq` counted.
     pub load: Permille,
-    /// The `seq` of the last [`Placement`](crate::Placement), piece placement or [`Repair`](crate::Repair) that `load`
-    /// counts; 0 when none.
+    /// The `seq` of the last [`Placement`](crate::Placement), piece placement, [`Repair`](crate::Repair) or
+    /// [`Move`](crate::Move), to the node or away from it, that `load` counts; 0 when none.
     pub seq: u64,
     /// Round trip between the node and the edge of its region.
     pub last_mile: Duration,

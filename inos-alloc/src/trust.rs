@@ -101,7 +101,7 @@ impl Trust {
 
     /// Whether the node has had its share for this window.
     pub(crate) const fn is_spent(&self) -> bool {
-        self.given_permille >= self.share_permille && self.given_permille > 0
+        self.share_permille < WHOLE_PERMILLE && self.given_permille >= self.share_permille && self.given_permille > 0
     }
 
     /// Load was placed on the node.

@@ -11,7 +11,7 @@ use super::{Allocator, Member, Resource, count_u32};
 use crate::error::ReturnError;
 use crate::id::Id;
 use crate::placement::{FailoverPlan, Piece, PieceMove, Repair, Returned, Tolerance};
-use crate::policy::MoveBudget;
+use crate::policy::{BOOKING_TTL, MoveBudget};
 use crate::scheme::{Scheme, need_per_node, scheme_of};
 use crate::spec::NodeRef;
 
@@ -77,9 +77,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
         FailoverPlan { failed, repairs }
     }
 
-    /// Carries out repairs that are due, the least tolerant first and what is lost for good last, until none is left or the
-    /// budget does not cover the next move. What was decided is booked when this returns. A repair for which there is no
-    /// node or no room is tried again after [`Config::grace`](crate::Config::grace).
+    /// Carries out repairs that are due, the least tolerant first and what is lost for good last, as far as the budget covers
+    /// them; what is too large for what is left of it waits, and smaller ones go ahead. What was decided is booked when this
+    /// returns. A repair for which there is no node or no room is tried again after
+    /// [`Config::grace`](crate::Config::grace), or after [`BOOKING_TTL`] when that is zero.
     ///
     /// [`Allocator::next_deadline`] says when the next one falls due. O(what is due) besides the repairs.
     pub fn repair(&mut self, budget: MoveBudget, now: Duration) -> Vec<Repair<R>> {
@@ -87,18 +88,20 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut budget = budget;
         let mut repairs = Vec::new();
         for number in self.queue.due() {
-            if budget.moves == 0 {
+            if budget.moves == 0 || budget.bytes == 0 {
                 break;
             }
-            let Mended { repair, changed, out_of_budget } = self.mend(number, &mut budget);
+            let Mended { repair, changed } = self.mend(number, &mut budget);
             if changed {
                 repairs.push(repair);
             }
-            if out_of_budget {
-                break;
-            }
         }
         repairs
+    }
+
+    /// When a repair that found no node or no room is tried again.
+    pub(super) fn retry_after(&self) -> Duration {
+        if self.config.grace == Duration::ZERO { BOOKING_TTL } else { self.config.grace }
     }
 
     /// How many resources wait for a repair.
@@ -127,12 +130,14 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let Some(member) = self.take_absent(number, node) else { continue };
             let placed = &self.resources[number];
             let role = placed.roles.as_ref().map(|roles| roles.of(node).is_some());
-            if !role.unwrap_or(count_u32(placed.members.len()) < placed.want) {
+            // When others have its place, pieces that nobody else was given are still its own.
+            let held = placed.pieces.held_by(node);
+            if !role.unwrap_or(count_u32(placed.members.len()) < placed.want || held > 0) {
                 continue;
             }
             let link = self.nodes.attach(node.index, number);
             let placed = &mut self.resources[number];
-            let pieces = if placed.roles.is_some() { member.pieces } else { placed.pieces.held_by(node) };
+            let pieces = if placed.roles.is_some() { member.pieces } else { held };
             placed.members.push(Member { link, pieces, ..member });
             kept.push(placed.id);
             let placed = &self.resources[number];
@@ -179,9 +184,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let recruit_below = self.config.recruit_below.unwrap_or(RECRUIT_BELOW).min(placed.want);
         let half_gone = |may_lose: u32, lost: u32| lost * 2 >= may_lose.max(1) && lost > 0;
         // Stripes have their own measure.
-        if !matches!(placed.pieces, Pieces::Stripes(_))
-            && (have < placed.floor.min(placed.want) || have < recruit_below)
-        {
+        let is_few = have < placed.floor.min(placed.want) || have < recruit_below;
+        if have == 0 || is_few && !matches!(placed.pieces, Pieces::Stripes(_)) {
             return true;
         }
         let members: BTreeSet<NodeRef> = placed.members.iter().map(|member| member.node).collect();
@@ -236,7 +240,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if placed.members.is_empty() {
             let repair = Repair { remaining, unrecoverable, ..self.report_repair(number) };
             self.drop_resource(number);
-            return Mended { repair, changed: false, out_of_budget: false };
+            return Mended { repair, changed: false };
         }
         let pieces = self.move_pieces(number, budget);
         let placed = &self.resources[number];
@@ -247,7 +251,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let waits_until = if out_of_budget {
             Some(self.now)
         } else if stuck {
-            Some(self.now.saturating_add(self.config.grace))
+            Some(self.now.saturating_add(self.retry_after()))
         } else {
             None
         };
@@ -264,7 +268,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let changed = !recruited.is_empty() || pieces.iter().any(|change| change.to.is_some());
         let described = self.report_repair(number);
         let repair = Repair { recruited, new_primary, pieces, waits_until, remaining, unrecoverable, ..described };
-        Mended { repair, changed, out_of_budget }
+        Mended { repair, changed }
     }
 
     /// A repair in which nothing has happened yet.
@@ -379,7 +383,6 @@ pub(super) struct Mended<R> {
     pub(super) repair: Repair<R>,
     /// Whether something was decided.
     pub(super) changed: bool,
-    pub(super) out_of_budget: bool,
 }
 
 struct Moved {

@@ -161,7 +161,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// What a node has to give to take over from `member`.
     fn share_of(placed: &Resource<R>, member: &Member) -> Capacity {
         let need = need_per_node(&placed.spec, super::count_u32(placed.members.len()));
-        Capacity { bytes: member.covered_bytes, ..need }
+        if matches!(placed.pieces, Pieces::None) {
+            // Whatever became of its booking.
+            return need;
+        }
+        let held = member.pieces.saturating_mul(placed.piece_bytes());
+        Capacity { bytes: member.covered_bytes.max(held), ..need }
     }
 
     /// The node that would take over what `node` has of a resource, in the order of its class.

@@ -7,6 +7,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::index::Zone;
+use super::nodes::Status;
 use super::{Allocator, Member, Resource, count_u32};
 use crate::error::PlaceError;
 use crate::id::{Id, seeded_hash};
@@ -417,7 +418,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let Pieces::Chunks { copies, holders } = &placed.pieces else { return None };
         let start = usize::try_from(chunk).ok()?.checked_mul(*copies)?;
         let holders = holders.get(start..start.checked_add(*copies)?)?;
-        Some(holders.iter().copied().filter(|&holder| self.is_healthy(holder)).collect())
+        let members = placed.nodes();
+        Some(holders.iter().copied().filter(|holder| members.contains(holder)).collect())
     }
 
     /// The node of each shard of a stripe, `None` where the shard lost its node and has no other; `None` for a stripe
@@ -427,7 +429,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let placed = self.find(resource)?;
         let Pieces::Stripes(stripes) = &placed.pieces else { return None };
         let holders = &stripes.get(&stripe)?.holders;
-        Some(holders.iter().map(|&holder| Some(holder).filter(|&holder| self.is_healthy(holder))).collect())
+        let members = placed.nodes();
+        Some(holders.iter().map(|&holder| Some(holder).filter(|holder| members.contains(holder))).collect())
     }
 
     /// The nodes of a resource as seats.
@@ -460,6 +463,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Most pieces of the resource that a node may hold: what was booked for it, and what fits below the limit besides.
     fn room(&self, placed: &Resource<R>, member: &Member) -> u64 {
         let Some(node) = self.nodes.get(member.node) else { return 0 };
+        if node.status() == Status::Draining {
+            return member.pieces;
+        }
         let piece_bytes = placed.piece_bytes();
         if piece_bytes == 0 {
             return u64::MAX;

@@ -33,6 +33,10 @@ impl<R: Id> Queue<R> {
         self.waiting.first_key_value().map(|(&(due, _), _)| due)
     }
 
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.due.len()
     }

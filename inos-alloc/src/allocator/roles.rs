@@ -212,19 +212,20 @@ impl<N: Id, R: Id> Allocator<N, R> {
     pub(super) fn mend_roles(&mut self, number: u32, budget: &mut MoveBudget) -> Mended<R> {
         let Some((planned, part)) = self.affordable_plan(number, budget) else {
             let repair = Repair { waits_until: Some(self.now), ..self.report_repair(number) };
-            return Mended { repair, changed: false, out_of_budget: true };
+            return Mended { repair, changed: false };
         };
         self.charge(number, &planned.plan, budget);
         let (mut repair, changed) = self.adopt(number, planned);
         if repair.granted == 0 {
             self.drop_resource(number);
-            return Mended { repair, changed, out_of_budget: false };
+            return Mended { repair, changed };
         }
         match part {
             Part::Whole if repair.shortfall == 0 => self.unqueue(number),
             Part::Whole => {
-                repair.waits_until = Some(self.now.saturating_add(self.config.grace));
-                self.queue_until(number, self.now.saturating_add(self.config.grace));
+                let again = self.now.saturating_add(self.retry_after());
+                repair.waits_until = Some(again);
+                self.queue_until(number, again);
             }
             Part::First => {
                 repair.waits_until = Some(self.now);
@@ -233,7 +234,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 }
             }
         }
-        Mended { repair, changed, out_of_budget: part == Part::First }
+        Mended { repair, changed }
     }
 
     /// Gives the role of a node that is drained to others. `None`, and no change, when they cannot take it or the budget

@@ -408,7 +408,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         pools.resize_with(counts.zones.len(), Vec::new);
         for mut cursor in self.cursors(filter, start) {
             let pool = &mut pools[cursor.zone];
-            let full = pool.len() + POOL.max(usize::try_from(count).unwrap_or(usize::MAX));
+            let full = pool.len().saturating_add(POOL.max(usize::try_from(count).unwrap_or(usize::MAX)));
             loop {
                 let (index, key) = (cursor.step.node, cursor.step.key);
                 if let Some(added_permille) = self.fits(filter, index) {

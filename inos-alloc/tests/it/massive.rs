@@ -103,7 +103,7 @@ fn holders(mesh: &Mesh, size: u64) -> (u32, u32) {
     for region in &plan.regions {
         let alive: Vec<bool> = region.hubs().iter().map(|&hub| mesh.is_healthy(hub)).collect();
         for (set, all) in region.assign(hierarchy_pieces(size)).zip(&mut in_all) {
-            let live = u32::try_from(set.filter(|&hub| alive[usize::from(hub)]).count()).unwrap();
+            let live = u32::try_from(set.into_iter().filter(|&hub| alive[usize::from(hub)]).count()).unwrap();
             least = least.min(live);
             *all += live;
         }
@@ -155,7 +155,7 @@ fn every_region_has_every_piece_of_a_terabyte() {
     let mut held = vec![0u64; hubs.hubs().len()];
     for set in hubs.assign(hierarchy_pieces(TB)) {
         assert_eq!(set.len(), hubs.copies());
-        set.for_each(|hub| held[usize::from(hub)] += 1);
+        set.into_iter().for_each(|hub| held[usize::from(hub)] += 1);
     }
     // What is booked is enough.
     for ((&hub, pieces), most) in hubs.hubs().iter().zip(held).zip(hub_bytes(&mesh, hubs, TB)) {

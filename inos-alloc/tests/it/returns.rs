@@ -131,12 +131,54 @@ fn a_repair_goes_on_where_the_budget_ended() {
     assert_eq!(pieces(&mesh), missing - 30);
     let by_bytes = MoveBudget { moves: u64::MAX, bytes: 10 * MIB + 1 };
     assert_eq!(mesh.repair(by_bytes, GRACE)[0].pieces.len(), 10);
-    // One of them returns: what was not moved is its own again.
+    // One of them returns: others have its place, but what was not moved is its own again.
     let returned = mesh.node_returned(lost[9], GRACE).unwrap();
-    assert_eq!(returned.kept, Vec::<u64>::new());
+    assert_eq!(returned.kept, [1]);
+    let left = pieces(&mesh);
+    assert!(left < missing - 40);
+    assert_eq!((mesh.placement(&1).unwrap().granted, mesh.next_deadline()), (301, Some(GRACE)));
     let rest = mesh.repair(MoveBudget::UNLIMITED, GRACE);
-    assert_eq!((rest[0].pieces.len(), rest[0].waits_until), (missing - 40, None));
+    assert_eq!((rest[0].pieces.len(), rest[0].waits_until), (left, None));
     assert_eq!((pieces(&mesh), mesh.repairs_waiting()), (0, 0));
+}
+
+#[test]
+fn a_repair_that_is_due_is_not_forgotten() {
+    let (mut mesh, nodes) = patient_mesh(48);
+    let placed = mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    let _ = mesh.node_failed(placed.replicas[1], T0);
+    // Somebody reports when the repair is due, before anybody asked for it.
+    let reporter = nodes.iter().copied().find(|&node| mesh.is_healthy(node)).unwrap();
+    let late = GRACE + Duration::from_secs(1);
+    mesh.report(reporter, load_report(0, mesh.seq()), late).unwrap();
+    assert_eq!(mesh.next_deadline(), Some(late));
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, late).len(), 1);
+    assert_eq!(mesh.next_deadline(), Some(late + Duration::from_secs(60)));
+}
+
+#[test]
+fn what_is_too_large_for_the_budget_holds_nobody_up() {
+    let (mut mesh, _) = patient_mesh(48);
+    let policy = Policy::default();
+    let large = mesh.allocate(1, &block(3 * GIB, Temperature::Hot), &policy, T0).unwrap();
+    let small = mesh.allocate(2, &blob(5 * MIB), &policy, T0).unwrap();
+    let mut mesh_of_two = vec![large.replicas[0]];
+    mesh_of_two.push(*small.replicas.iter().find(|&&node| node != large.replicas[0]).unwrap());
+    let plan = mesh.nodes_failed(&mesh_of_two, T0);
+    assert!(plan.repairs.iter().any(|repair| repair.resource == 2 && repair.waits_until.is_some()));
+    let bytes = 64 * MIB;
+    let repairs = mesh.repair(MoveBudget { moves: 100, bytes }, GRACE);
+    assert!(repairs.iter().any(|repair| repair.resource == 2));
+}
+
+#[test]
+fn a_booking_that_expired_does_not_make_a_replica_weightless() {
+    let (mut mesh, _) = patient_mesh(12);
+    let placed = mesh.allocate(1, &block(GIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    let later = Duration::from_secs(61);
+    while mesh.poll_expired(later).is_some() {}
+    let moved = &mesh.drain(placed.primary, MoveBudget::UNLIMITED, later).unwrap().moves[0];
+    assert_eq!(mesh.load(moved.to).unwrap().booked_permille, 100);
 }
 
 #[test]
