@@ -70,7 +70,7 @@
 //! - No decision brings a node to half load, except those counted in `over_target`, and none to 80 %.
 //! - Nodes of a resource are distinct, able and healthy; what is missing is in `shortfall`.
 //! - Load is counted once: as a booking until the node's report names it, afterwards as its own figure.
-//! - A failure changes the resources on the failed nodes and no others. No move makes a resource tolerate less.
+//! - A failure changes the resources on the failed nodes and no others. No rebalance makes one tolerate less.
 //! - Under constant demand a count moves in one direction, then rests.
 //!
 //! `docs/policy.md` has every rule and constant.

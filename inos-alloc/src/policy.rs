@@ -122,7 +122,8 @@ pub struct Policy {
     pub near: Option<RegionId>,
     /// How one of several suitable nodes is chosen.
     pub select: Select,
-    /// What counts how much. With other weights than [`Weights::LOAD`] the 32 least loaded of each zone are compared.
+    /// What counts how much. With other weights than [`Weights::LOAD`] the 32 least loaded of each group (nodes of a zone with
+    /// equal capabilities and order of size) are compared. [`Select::TwoChoices`] and classes that go by latency ignore it.
     pub weights: Weights,
     /// The table of counts, and which ceiling bounds them.
     pub tiers: Tiers,

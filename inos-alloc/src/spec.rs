@@ -84,7 +84,7 @@ pub struct NodeSpec<N> {
     pub capabilities: Capabilities,
     /// What it has in all; projected load is a share of this.
     pub capacity: Capacity,
-    /// Credits per gigabyte and hour. Carried for pricing; placement does not depend on it.
+    /// Credits per gigabyte and hour. Placement depends on it only through [`Weights::cost`](crate::Weights::cost).
     pub price: u32,
 }
 
