@@ -25,7 +25,7 @@ use crate::policy::{ALLOCATE_MAX, Config, Policy, Select, Weights};
 use crate::scheme::{PIECE_BYTES, Scheme, scheme_of};
 use crate::slab::Slab;
 use crate::spec::{NodeRef, NodeReport, NodeSpec, ResourceSpec};
-use crate::target::replica_target;
+use crate::target::{Target, replica_target};
 use crate::trust::Outcome;
 use crate::units::{Capacity, Permille, RegionId, Requirements};
 pub(crate) use index::{GroupKey, SPENT, Spent, load_key};
@@ -357,9 +357,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         policy: &Policy,
         now: Duration,
     ) -> Result<Placement, AllocateError> {
-        if let Some(&number) = self.numbers.get(&resource) {
-            return Err(AllocateError::AlreadyAllocated { granted: count_u32(self.resources[number].members.len()) });
-        }
+        self.check_new(&resource)?;
         if matches!(arrangement(&spec.class), Arrangement::Nearest { .. }) && policy.near.is_none() {
             return Err(AllocateError::NeedsConsumer);
         }
@@ -369,23 +367,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let limits = HierarchyLimits { nodes_max: target.want, ..HierarchyLimits::default() };
             return self.allocate_hierarchy(resource, spec, &limits, policy, now);
         }
-        let placed = Resource {
-            id: resource,
-            spec: *spec,
-            near: policy.near,
-            select: policy.select,
-            weights: policy.weights,
-            rotation: seeded_hash(!self.config.seed, resource.to_bytes().as_ref()),
-            want: target.want,
-            floor: target.floor,
-            ceiling: target.ceiling,
-            members: Vec::new(),
-            absent: Vec::new(),
-            pieces: Pieces::None,
-            roles: None,
-            queued: None,
-            seq: self.seq + 1,
-        };
+        let placed = self.unplaced(resource, spec, policy, target);
         let mut scratch = core::mem::take(&mut self.scratch);
         let selection = self.select_with(&placed.request(), &mut scratch);
         self.scratch = scratch;
@@ -401,6 +383,35 @@ impl<N: Id, R: Id> Allocator<N, R> {
         members[..=primary].rotate_right(1);
         self.resources[number].members = members;
         Ok(self.describe(&self.resources[number]))
+    }
+
+    fn check_new(&self, resource: &R) -> Result<(), AllocateError> {
+        match self.find(resource) {
+            None => Ok(()),
+            Some(placed) => Err(AllocateError::AlreadyAllocated { granted: count_u32(placed.members.len()) }),
+        }
+    }
+
+    /// A resource that has no nodes yet.
+    fn unplaced(&self, id: R, spec: &ResourceSpec, policy: &Policy, target: Target) -> Resource<R> {
+        let Target { want, floor, ceiling } = target;
+        Resource {
+            id,
+            spec: *spec,
+            near: policy.near,
+            select: policy.select,
+            weights: policy.weights,
+            rotation: seeded_hash(!self.config.seed, id.to_bytes().as_ref()),
+            want,
+            floor,
+            ceiling,
+            members: Vec::new(),
+            absent: Vec::new(),
+            pieces: Pieces::None,
+            roles: None,
+            queued: None,
+            seq: self.seq + 1,
+        }
     }
 
     /// Forgets a resource, its pieces and its bookings. What its nodes have reported already stays in their load until

@@ -9,15 +9,15 @@ use core::mem;
 use core::time::Duration;
 
 use super::failover::Mended;
-use super::pieces::Pieces;
 use super::{Allocator, Member, Resource, count_u32};
 use crate::error::AllocateError;
 use crate::hierarchy::{Hierarchy, HierarchyLimits, Role};
-use crate::id::{Id, seeded_hash};
+use crate::id::Id;
 use crate::placement::{Placement, Repair, Tolerance};
 use crate::policy::{ALLOCATE_MAX, MoveBudget, Policy};
 use crate::scheme::added_permille;
 use crate::spec::{Class, NodeRef, ResourceSpec};
+use crate::target::Target;
 use crate::units::{Capacity, RegionId};
 use plan::{Planned, Shares, holders};
 
@@ -122,31 +122,14 @@ impl<N: Id, R: Id> Allocator<N, R> {
         policy: &Policy,
         now: Duration,
     ) -> Result<Placement, AllocateError> {
-        if let Some(&number) = self.numbers.get(&resource) {
-            return Err(AllocateError::AlreadyAllocated { granted: count_u32(self.resources[number].members.len()) });
-        }
+        self.check_new(&resource)?;
         if !matches!(spec.class, Class::Blob) {
             return Err(AllocateError::NotABlob);
         }
         limits.check()?;
         self.advance(now);
-        let mut placed = Resource {
-            id: resource,
-            spec: *spec,
-            near: policy.near,
-            select: policy.select,
-            weights: policy.weights,
-            rotation: seeded_hash(!self.config.seed, resource.to_bytes().as_ref()),
-            want: 0,
-            floor: 0,
-            ceiling: limits.nodes_max,
-            members: Vec::new(),
-            absent: Vec::new(),
-            pieces: Pieces::None,
-            roles: None,
-            queued: None,
-            seq: self.seq + 1,
-        };
+        let target = Target { want: 0, floor: 0, ceiling: limits.nodes_max };
+        let mut placed = self.unplaced(resource, spec, policy, target);
         let (_, planned) = self.plan_anew(&placed, limits);
         if holders(&planned.plan).next().is_none() {
             return Err(AllocateError::NoUsableNode { want: planned.want, healthy: self.nodes.alive_count() });
