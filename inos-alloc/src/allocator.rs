@@ -28,7 +28,7 @@ use crate::spec::{NodeRef, NodeReport, NodeSpec, ResourceSpec};
 use crate::target::{Target, replica_target};
 use crate::trust::Outcome;
 use crate::units::{Capacity, Permille, RegionId, Requirements};
-pub(crate) use index::{GroupKey, SPENT, Spent, load_key};
+pub(crate) use index::{GroupKey, load_key};
 use moves::Leaving;
 use nodes::{Ended, NodeTable, Status};
 pub use pieces::MAX_PIECES;
@@ -129,7 +129,8 @@ pub struct NodeLoad {
     pub resources: usize,
     /// What came of requests to it: 500 is neutral, and what no news turns to.
     pub reputation: Permille,
-    /// What it may be given in one window before nodes with a share left come first, in thousandths of its capacity.
+    /// What it may be given in one window before it counts as no less loaded than the mean of the mesh, in thousandths of its
+    /// capacity.
     pub share_permille: u32,
 }
 
@@ -147,8 +148,8 @@ pub struct Allocator<N, R> {
     /// By number.
     resources: Slab<Resource<R>>,
     numbers: BTreeMap<R, u32>,
-    /// Failed nodes that may come back, and the numbers of the resources that they may still have.
-    failed: BTreeMap<NodeRef, Vec<u32>>,
+    /// Failed nodes that may come back, and of the resources that they may still have the numbers and what was counted.
+    failed: BTreeMap<NodeRef, Vec<(u32, Capacity)>>,
     queue: Queue<R>,
     /// By slot of the node.
     leaving: BTreeMap<u32, Leaving>,
@@ -178,8 +179,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// A node joins, or changes what it is. O(log n).
     ///
-    /// A node that is known and healthy keeps its handle, replicas and reported load; what is booked on it becomes a share
-    /// of the capacity it has now, O(b) more for its `b` bookings when that changed. One that had failed comes back empty,
+    /// A node that is known and healthy keeps its handle, replicas and reported load; what it carries and what is booked on it
+    /// become shares of the capacity it has now, O(k + b) more for its `k` resources and `b` bookings when that changed. One that had failed comes back empty,
     /// under a new handle. Until its first report a node counts as idle, with all of its capacity free.
     ///
     /// # Panics
@@ -466,6 +467,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Drops expired bookings and makes repairs due.
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
+        self.nodes.begin();
         while let Some(Ended { node, resource, seq, load_permille, need }) = self.nodes.pop_expired(self.now) {
             let placed = &mut self.resources[resource];
             let piece_bytes = placed.piece_bytes();

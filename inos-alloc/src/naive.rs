@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use crate::allocator::{Arrangement, GroupKey, SPENT, Spent, arrangement, load_key};
+use crate::allocator::{Arrangement, GroupKey, arrangement, load_key};
 use crate::error::AllocateError;
 use crate::id::{Id, mix, seeded_hash};
 use crate::policy::{ALLOCATE_MAX, BOOKING_TTL, Config, Policy, ROUTE_MAX};
-use crate::scheme::{Scheme, added_permille, need_per_node, scheme_of};
+use crate::scheme::{Part, Scheme, added_permille, need_per_node, scheme_of};
 use crate::spec::{NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
 use crate::trust::{Outcome, Trust};
@@ -24,6 +24,8 @@ struct Node<N> {
     healthy: bool,
     report: Option<NodeReport>,
     trust: Trust,
+    /// As of the last time that something about it changed.
+    key: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +43,8 @@ struct Booking<N, R> {
 struct Member<N> {
     id: N,
     over_target: bool,
-    share_permille: u32,
+    /// What the resource was given on it.
+    need: Capacity,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +80,8 @@ pub struct NaiveAllocator<N, R> {
     config: Config,
     now: Duration,
     seq: u64,
+    /// The mean key when the present decision began.
+    mean: u16,
     nodes: Vec<Node<N>>,
     latencies: Vec<(RegionId, RegionId, Duration)>,
     bookings: Vec<Booking<N, R>>,
@@ -92,7 +97,7 @@ struct Search<'a, N> {
 }
 
 /// What orders the nodes that can take a resource; the least is next.
-type Rank = (bool, u32, u32, u32, Duration, u16, u32, Option<GroupKey>, u64);
+type Rank = (u32, u32, u32, Duration, u16, u32, Option<GroupKey>, u64);
 
 impl<N: Id, R: Id> NaiveAllocator<N, R> {
     /// As [`Allocator::new`](crate::Allocator::new).
@@ -102,6 +107,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             config,
             now: Duration::ZERO,
             seq: 0,
+            mean: 0,
             nodes: Vec::new(),
             latencies: Vec::new(),
             bookings: Vec::new(),
@@ -121,16 +127,17 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 }
             }
             Some(node) => {
-                *node = Node { spec, healthy: true, report: None, trust: node.trust };
+                *node = Node { spec, healthy: true, report: None, ..*node };
                 for placed in &mut self.resources {
                     placed.absent.retain(|member| member.id != spec.id);
                 }
             }
             None => {
                 let trust = Trust::new(&self.config.trust);
-                self.nodes.push(Node { spec, healthy: true, report: None, trust });
+                self.nodes.push(Node { spec, healthy: true, report: None, trust, key: 0 });
             }
         }
+        self.settle(spec.id);
     }
 
     /// As [`Allocator::set_latency`](crate::Allocator::set_latency).
@@ -147,14 +154,13 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         node.report = Some(report);
         self.advance(now);
         self.bookings.retain(|booking| booking.node != id || booking.seq > report.seq);
-        let members = self.resources.iter().flat_map(|placed| &placed.members).filter(|member| member.id == id);
-        let carried: u32 = members.map(|member| member.share_permille).sum();
-        let booked: u32 = self.bookings.iter().filter(|booking| booking.node == id).map(|b| b.load_permille).sum();
         let (policy, now) = (self.config.trust, self.now);
-        if let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == id) {
-            let counted = carried.saturating_sub(booked);
-            node.trust.report(report.load, counted, &policy, now);
-        }
+        let Some(at) = self.nodes.iter().position(|node| node.spec.id == id) else { return false };
+        let node = &self.nodes[at];
+        let booked = self.booked(node).fold(Capacity::default(), |sum, booking| sum.saturating_add(booking.need));
+        let counted = self.carried(node).saturating_sub(Part::of(booked, node.spec.capacity)).permille();
+        self.nodes[at].trust.report(report.load, counted, &policy, now);
+        self.settle(id);
         true
     }
 
@@ -168,6 +174,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         for node in self.nodes.iter_mut().filter(|node| node.spec.id == id) {
             node.trust.observe(outcome, &policy, now);
         }
+        self.settle(id);
         true
     }
 
@@ -233,9 +240,11 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     /// As [`Allocator::release`](crate::Allocator::release).
     pub fn release(&mut self, id: R) -> bool {
         self.bookings.retain(|booking| booking.resource != id);
-        let before = self.resources.len();
-        self.resources.retain(|placed| placed.id != id);
-        self.resources.len() < before
+        let Some(at) = self.resources.iter().position(|placed| placed.id == id) else { return false };
+        for member in self.resources.remove(at).members {
+            self.settle(member.id);
+        }
+        true
     }
 
     /// As [`Allocator::nodes_failed`](crate::Allocator::nodes_failed), for resources whose pieces were not placed. Answers
@@ -246,6 +255,13 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         for node in self.nodes.iter_mut().filter(|node| node.healthy && ids.contains(&node.spec.id)) {
             node.healthy = false;
             failed.push(node.spec.id);
+        }
+        for booking in self.bookings.iter().filter(|booking| failed.contains(&booking.node)) {
+            // It never came.
+            let placed = self.resources.iter_mut().filter(|placed| placed.id == booking.resource);
+            for member in placed.flat_map(|placed| &mut placed.members).filter(|member| member.id == booking.node) {
+                member.need = member.need.saturating_sub(booking.need);
+            }
         }
         self.bookings.retain(|booking| !failed.contains(&booking.node));
         let mut affected = Vec::new();
@@ -301,7 +317,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             let Some(at) = placed.absent.iter().position(|member| member.id == id) else { continue };
             let member = placed.absent.swap_remove(at);
             if u32::try_from(placed.members.len()).is_ok_and(|have| have < placed.want) {
-                placed.members.push(Member { share_permille: 0, ..member });
+                placed.members.push(member);
                 kept.push(placed.id);
                 let has_all = u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want);
                 if has_all && placed.absent.is_empty() {
@@ -309,6 +325,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 }
             }
         }
+        self.settle(id);
         Some(kept)
     }
 
@@ -348,14 +365,38 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
 
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        let now = self.now;
-        for booking in self.bookings.iter().filter(|booking| booking.deadline <= now) {
+        let keys = || self.nodes.iter().filter(|node| node.healthy).map(|node| u64::from(node.key));
+        let count = u64::try_from(keys().count()).unwrap_or(u64::MAX);
+        self.mean = u16::try_from(keys().sum::<u64>().div_ceil(count.max(1))).unwrap_or(u16::MAX);
+        let (now, policy) = (self.now, self.config.trust);
+        let (expired, kept) = self.bookings.drain(..).partition(|booking| booking.deadline <= now);
+        self.bookings = kept;
+        for booking in expired {
             let placed = self.resources.iter_mut().filter(|placed| placed.id == booking.resource);
             for member in placed.flat_map(|placed| &mut placed.members).filter(|member| member.id == booking.node) {
-                member.share_permille = member.share_permille.saturating_sub(booking.load_permille);
+                member.need = member.need.saturating_sub(booking.need);
             }
+            for node in self.nodes.iter_mut().filter(|node| node.spec.id == booking.node) {
+                node.trust.fall(&policy);
+            }
+            self.settle(booking.node);
         }
-        self.bookings.retain(|booking| booking.deadline > now);
+    }
+
+    /// Ranks a node anew, after something about it changed.
+    fn settle(&mut self, id: N) {
+        let Some(at) = self.nodes.iter().position(|node| node.spec.id == id) else { return };
+        let node = &self.nodes[at];
+        let carried = self.carried(node).permille();
+        let least = if node.trust.is_spent() { carried.max(self.mean) } else { carried };
+        self.nodes[at].key = load_key(self.effective(node), least, node.trust.handicap_permille());
+    }
+
+    /// What a node was given.
+    fn carried(&self, node: &Node<N>) -> Part {
+        let members = self.resources.iter().flat_map(|placed| &placed.members);
+        let on_it = members.filter(|member| member.id == node.spec.id);
+        on_it.fold(Part::default(), |sum, member| sum.saturating_add(Part::of(member.need, node.spec.capacity)))
     }
 
     fn effective(&self, node: &Node<N>) -> u32 {
@@ -385,22 +426,18 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         seeded_hash(self.config.seed, node.spec.id.to_bytes().as_ref()).wrapping_sub(rotation)
     }
 
-    fn key(&self, node: &Node<N>) -> u16 {
-        let spent = if node.trust.is_spent() { Spent::Yes } else { Spent::No };
-        load_key(self.effective(node), node.trust.handicap_permille(), spent)
-    }
-
     fn book(&mut self, id: R, members: Vec<Member<N>>, need: Capacity) {
         let deadline = self.now.saturating_add(self.config.booking_ttl);
         let (policy, now) = (self.config.trust, self.now);
         for member in members {
             let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == member.id) else { continue };
             let load_permille = added_permille(need, node.spec.capacity).unwrap_or(1000);
-            node.trust.give(load_permille, &policy, now);
+            node.trust.give(Part::of(need, node.spec.capacity).millionths(), &policy, now);
             self.bookings.push(Booking { resource: id, node: member.id, seq: self.seq, need, load_permille, deadline });
             for placed in self.resources.iter_mut().filter(|placed| placed.id == id) {
-                placed.members.push(Member { share_permille: load_permille, ..member });
+                placed.members.push(Member { need, ..member });
             }
+            self.settle(member.id);
         }
     }
 
@@ -460,7 +497,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 };
                 let Some(best) = (0..candidates.len()).min_by_key(rank) else { break };
                 let id = candidates.swap_remove(best).spec.id;
-                picks.push(Member { id, over_target, share_permille: 0 });
+                picks.push(Member { id, over_target, need: Capacity::default() });
             }
         }
         (picks, need)
@@ -476,18 +513,17 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         let count = |matching: usize| u32::try_from(matching).unwrap_or(u32::MAX);
         let in_region = count(chosen().filter(|taken| taken.spec.region == region).count());
         let in_zone = count(chosen().filter(|taken| (taken.spec.region, taken.spec.zone) == zone).count());
-        let key = self.key(node);
-        let (spent, load) = (key >= SPENT, u32::from(key % SPENT));
+        let load = u32::from(node.key);
         let group = GroupKey::new(zone, node.spec.capabilities, node.spec.capacity);
         let bytes = (u64::from(region.0) << 32 | u64::from(zone.1.0)).to_le_bytes();
         let zone_tie = mix(seeded_hash(self.config.seed, &bytes) ^ search.rotation) >> 32;
         let zone_tie = u32::try_from(zone_tie).unwrap_or(u32::MAX);
         match order {
-            Arrangement::Spread => (spent, in_region, in_zone, load, Duration::ZERO, 0, zone_tie, Some(group), 0),
-            Arrangement::Idle => (spent, load, in_zone, 0, Duration::ZERO, 0, zone_tie, Some(group), 0),
+            Arrangement::Spread => (in_region, in_zone, load, Duration::ZERO, 0, zone_tie, Some(group), 0),
+            Arrangement::Idle => (load, in_zone, 0, Duration::ZERO, 0, zone_tie, Some(group), 0),
             Arrangement::Nearest { .. } => {
                 let latency = self.latency(search.near, node).unwrap_or(Duration::MAX);
-                (spent, 0, 0, 0, latency, key, 0, None, self.tie(node, search.rotation))
+                (0, 0, 0, latency, node.key, 0, None, self.tie(node, search.rotation))
             }
         }
     }

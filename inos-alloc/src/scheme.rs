@@ -120,6 +120,66 @@ pub(crate) fn need_per_node(spec: &ResourceSpec, nodes: u32) -> Capacity {
     }
 }
 
+/// What is sure to be used of a node, in millionths of each kind of its capacity. Rounded down: sums of many small parts
+/// never come to more than there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    bytes: u32,
+    memory: u32,
+    bandwidth: u32,
+}
+
+impl Part {
+    const ALL: u32 = 1_000_000;
+
+    /// The part of `capacity` that `need` is, all of it at most. Of nothing it is none.
+    pub(crate) fn of(need: Capacity, capacity: Capacity) -> Self {
+        let part = |need: u64, capacity: u64| {
+            if need == 0 || capacity == 0 {
+                return 0;
+            }
+            let scaled = match need.checked_mul(u64::from(Self::ALL)) {
+                Some(scaled) => scaled / capacity,
+                None => {
+                    u64::try_from(u128::from(need) * u128::from(Self::ALL) / u128::from(capacity)).unwrap_or(u64::MAX)
+                }
+            };
+            u32::try_from(scaled).unwrap_or(u32::MAX).min(Self::ALL)
+        };
+        Self {
+            bytes: part(need.bytes, capacity.bytes),
+            memory: part(need.memory_mb, capacity.memory_mb),
+            bandwidth: part(need.bandwidth_kb_s, capacity.bandwidth_kb_s),
+        }
+    }
+
+    pub(crate) const fn saturating_add(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            memory: self.memory.saturating_add(other.memory),
+            bandwidth: self.bandwidth.saturating_add(other.bandwidth),
+        }
+    }
+
+    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            memory: self.memory.saturating_sub(other.memory),
+            bandwidth: self.bandwidth.saturating_sub(other.bandwidth),
+        }
+    }
+
+    /// Of the kind that is used most.
+    pub(crate) fn millionths(self) -> u32 {
+        self.bytes.max(self.memory).max(self.bandwidth)
+    }
+
+    /// The least load that a node reports which has this: no report says more than all.
+    pub(crate) fn permille(self) -> u16 {
+        u16::try_from(self.millionths() / 1000).unwrap_or(u16::MAX).min(1000)
+    }
+}
+
 /// The load that `need` adds to a node with `capacity`: the largest over the three of ceil(1000 x need / capacity).
 /// `None` when the node has none of what is needed.
 pub(crate) fn added_permille(need: Capacity, capacity: Capacity) -> Option<u32> {

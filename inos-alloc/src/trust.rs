@@ -24,13 +24,13 @@ pub struct TrustPolicy {
     /// Half of what sets a reputation apart from neutral is forgotten in this time; one hour by default. Zero forgets
     /// everything at once.
     pub half_life: Duration,
-    /// What a node without reputation may be given in one `window`, in thousandths of its capacity, before all nodes with
-    /// a share left come first; 100 by default. 1000 and more turn the slow start off.
+    /// What a node without reputation may be given in one `window`, in thousandths of its capacity; 100 by default. Above
+    /// that it counts as no less loaded than the mean of the mesh. 1000 and more turn the slow start off.
     pub first_share_permille: u32,
     /// How long one share lasts; 60 s by default. Whole seconds count, one at least.
     pub window: Duration,
     /// By how much a node may report less load than what it was given and has counted comes to, in thousandths; 50 by
-    /// default. Beyond that it earns nothing and is back at its first share.
+    /// default. Beyond that it is back at its first share.
     pub tolerated_gap_permille: u32,
 }
 
@@ -65,9 +65,9 @@ pub(crate) struct Trust {
     since_s: u32,
     /// When the current window ends; zero before the first.
     window_end_s: u32,
+    /// Given in the current window, in millionths.
+    given: u32,
     share_permille: u16,
-    /// Given in the current window.
-    given_permille: u16,
     /// Whether it served in this window without fault.
     served: bool,
 }
@@ -78,7 +78,7 @@ const SETTLES_PER_HALF_LIFE: u32 = 256;
 impl Trust {
     /// Of nobody.
     pub(crate) const NONE: Self =
-        Self { reputation: NEUTRAL, since_s: 0, window_end_s: 0, share_permille: 0, given_permille: 0, served: false };
+        Self { reputation: NEUTRAL, since_s: 0, window_end_s: 0, given: 0, share_permille: 0, served: false };
 
     pub(crate) fn new(policy: &TrustPolicy) -> Self {
         Self { share_permille: policy.first_share(), ..Self::NONE }
@@ -101,19 +101,18 @@ impl Trust {
 
     /// Whether the node has had its share for this window.
     pub(crate) const fn is_spent(&self) -> bool {
-        self.share_permille < WHOLE_PERMILLE && self.given_permille >= self.share_permille && self.given_permille > 0
+        self.share_permille < WHOLE_PERMILLE && self.given > 0 && self.given >= self.share_permille as u32 * 1000
     }
 
-    /// Load was placed on the node.
-    pub(crate) fn give(&mut self, load_permille: u32, policy: &TrustPolicy, now: Duration) {
+    /// This many millionths of its capacity were placed on the node.
+    pub(crate) fn give(&mut self, millionths: u32, policy: &TrustPolicy, now: Duration) {
         self.roll(policy, now);
-        let load_permille = u16::try_from(load_permille).unwrap_or(u16::MAX);
-        self.given_permille = self.given_permille.saturating_add(load_permille);
+        self.given = self.given.saturating_add(millionths);
     }
 
-    /// The node reported `reported` thousandths; what it was given and has counted comes to `carried`.
-    pub(crate) fn report(&mut self, reported: Permille, carried: u32, policy: &TrustPolicy, now: Duration) {
-        if u32::from(reported.value()).saturating_add(policy.tolerated_gap_permille) < carried {
+    /// The node reported `reported` thousandths; what it was given and has counted comes to `counted`.
+    pub(crate) fn report(&mut self, reported: Permille, counted: u16, policy: &TrustPolicy, now: Duration) {
+        if u32::from(reported.value()).saturating_add(policy.tolerated_gap_permille) < u32::from(counted) {
             self.fall(policy);
         }
         self.roll(policy, now);
@@ -142,7 +141,7 @@ impl Trust {
     }
 
     /// Back to the first share.
-    fn fall(&mut self, policy: &TrustPolicy) {
+    pub(crate) fn fall(&mut self, policy: &TrustPolicy) {
         self.share_permille = policy.first_share();
         self.served = false;
     }
@@ -158,7 +157,7 @@ impl Trust {
             self.share_permille = self.share_permille.saturating_mul(2).clamp(1, most);
         }
         self.served = false;
-        self.given_permille = 0;
+        self.given = 0;
         self.window_end_s = now_s.saturating_add(seconds(policy.window).max(1));
     }
 
@@ -171,9 +170,10 @@ impl Trust {
         }
     }
 
+    /// By whole seconds, as `since_s` counts: a fraction would be forgotten with every time it is looked at.
     fn decayed(&self, policy: &TrustPolicy, now: Duration) -> u32 {
         let distance = self.reputation.abs_diff(NEUTRAL);
-        let passed = nanos(now.saturating_sub(Duration::from_secs(u64::from(self.since_s))));
+        let passed = nanos(Duration::from_secs(u64::from(seconds(now).saturating_sub(self.since_s))));
         if distance == 0 || passed == 0 {
             return self.reputation;
         }

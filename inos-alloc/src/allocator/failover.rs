@@ -42,7 +42,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         for &node in nodes {
             if let Some(carried) = self.nodes.fail(node) {
                 failed.push(node);
-                affected.extend(carried.iter().copied());
+                affected.extend(carried.iter().map(|&(number, _)| number));
                 self.failed.insert(node, carried);
                 self.leaving.remove(&node.index);
             }
@@ -126,7 +126,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.advance(now);
         self.nodes.revive(node);
         let mut kept = Vec::new();
-        for number in self.failed.remove(&node).unwrap_or_default() {
+        for (number, counted) in self.failed.remove(&node).unwrap_or_default() {
             let Some(member) = self.take_absent(number, node) else { continue };
             let placed = &self.resources[number];
             let role = placed.roles.as_ref().map(|roles| roles.of(node).is_some());
@@ -136,6 +136,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 continue;
             }
             let link = self.nodes.attach(node.index, number);
+            self.nodes.count(link, counted);
             let placed = &mut self.resources[number];
             let pieces = if placed.roles.is_some() { member.pieces } else { held };
             placed.members.push(Member { link, pieces, ..member });

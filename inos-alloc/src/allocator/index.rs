@@ -18,8 +18,8 @@ use crate::units::{Capabilities, Capacity, RegionId, ZoneId};
 /// A failure domain: zone ids count within their region.
 pub(crate) type Zone = (RegionId, ZoneId);
 
-/// Key of nodes that have had their share for now: after all others, in the same order.
-pub(crate) const SPENT: u16 = 1 << 10;
+/// All keys are below this.
+const KEYS: u16 = 1 << 10;
 
 /// What the nodes of a group have in common. The order is that in which equally loaded nodes of a zone are taken: what has
 /// few capabilities first, so that the rare ones stay free for who needs them.
@@ -113,7 +113,7 @@ impl Group {
         if !self.direct.is_empty() {
             self.direct[usize::from(key)] = bucket;
         } else if self.buckets.len() == MANY_BUCKETS {
-            self.direct = vec![NONE; 2 * usize::from(SPENT)];
+            self.direct = vec![NONE; usize::from(KEYS)];
             for &(key, bucket) in &self.buckets {
                 self.direct[usize::from(key)] = bucket;
             }
@@ -153,34 +153,34 @@ pub(crate) struct LoadIndex {
     /// By number; emptied ones keep their memory for the next.
     buckets: Vec<Bucket>,
     free_buckets: Vec<u32>,
+    /// Sum of the keys of all nodes, and how many there are.
+    key_sum: u64,
+    count: u64,
 }
 
-/// Key of a node: its load and what its reputation adds, within the range that its load is in, so that a walk which ends
-/// at a limit has met every node below it.
-pub(crate) fn load_key(effective_permille: u32, handicap_permille: u32, spent: Spent) -> u16 {
+/// Key of a node: its load, or `least` if that is more, and what its reputation adds. It stays within the range that the load
+/// is in, so that a walk which ends at a limit has met every node below it.
+pub(crate) fn load_key(effective_permille: u32, least: u16, handicap_permille: u32) -> u16 {
     let (half, most) = (u32::from(ALLOCATE_MAX.value()), u32::from(ROUTE_MAX.value()));
     let last = if effective_permille < half {
         half - 1
     } else if effective_permille < most {
         most - 1
     } else {
-        u32::from(SPENT) - 1
+        u32::from(KEYS) - 1
     };
-    let key = effective_permille.saturating_add(handicap_permille).min(last);
-    let key = u16::try_from(key).unwrap_or(SPENT - 1);
-    if spent == Spent::Yes { key + SPENT } else { key }
-}
-
-/// Whether a node has had its earned share for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Spent {
-    No,
-    Yes,
+    let key = effective_permille.max(u32::from(least)).saturating_add(handicap_permille).min(last);
+    u16::try_from(key).unwrap_or(KEYS - 1)
 }
 
 impl LoadIndex {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
+    }
+
+    /// The mean of all keys, rounded up.
+    pub(crate) fn mean_key(&self) -> u16 {
+        u16::try_from(self.key_sum.div_ceil(self.count.max(1))).unwrap_or(KEYS)
     }
 
     pub(crate) fn zones(&self) -> &[ZoneGroups] {
@@ -235,11 +235,9 @@ impl LoadIndex {
         }
     }
 
-    /// The first node at or after `key` in a group, and where it is; within a bucket from place `start` mod its length.
-    pub(crate) fn first(&self, group: u32, key: u16, start: u64) -> Option<Step> {
-        let buckets = &self.group(group).buckets;
-        let bucket = if key == 0 { 0 } else { self.group(group).find(key).unwrap_or_else(|next| next) };
-        buckets.get(bucket).map(|_| self.enter(group, bucket, start))
+    /// The first node in a group, and where it is; within its bucket from the place that `start` is of 2^64.
+    pub(crate) fn first(&self, group: u32, start: u64) -> Option<Step> {
+        self.group(group).buckets.first().map(|_| self.enter(group, 0, start))
     }
 
     /// The node after a step, in the same bucket or the next one.
@@ -311,6 +309,8 @@ impl LoadIndex {
     fn push(&mut self, node: u32, number: u32, key: u16) {
         let group = &mut self.groups[slot_index(number)];
         group.open += usize::from(is_open(key));
+        self.key_sum += u64::from(key);
+        self.count += 1;
         let bucket = group.bucket_of(key).unwrap_or_else(|| {
             let bucket = self.free_buckets.pop().unwrap_or_else(|| {
                 self.buckets.push(Bucket::default());
@@ -334,6 +334,8 @@ impl LoadIndex {
             self.standings[slot_index(moved)].place = place;
         }
         let (is_empty, key) = (nodes.is_empty(), *key);
+        self.key_sum -= u64::from(key);
+        self.count -= 1;
         let group = &mut self.groups[slot_index(*group)];
         group.open -= usize::from(is_open(key));
         if is_empty {
@@ -345,7 +347,7 @@ impl LoadIndex {
 
 /// Whether the load of nodes with this key is below half.
 fn is_open(key: u16) -> bool {
-    key % SPENT < ALLOCATE_MAX.value()
+    key < ALLOCATE_MAX.value()
 }
 
 /// A node met on a walk through a group in the order of keys.

@@ -4,10 +4,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::index::{GroupKey, LoadIndex, Spent, Zone, load_key};
+use super::index::{GroupKey, LoadIndex, Zone, load_key};
 use crate::id::{Id, seeded_hash};
 use crate::policy::Config;
-use crate::scheme::added_permille;
+use crate::scheme::{Part, added_permille};
 use crate::slab::{NONE, Slab};
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
 use crate::trust::{Outcome, Trust, TrustPolicy};
@@ -55,7 +55,7 @@ struct Link {
     /// The newest booking.
     bookings: u32,
     /// What the resource was given on the node in all.
-    share_permille: u32,
+    need: Capacity,
 }
 
 /// A booking that is over.
@@ -75,14 +75,14 @@ struct Hot {
     available: Capacity,
     generation: u32,
     booked_permille: u32,
-    /// Sum over its links.
-    carried_permille: u32,
     /// Number of its account; `NONE` without bookings.
     account: u32,
     last_mile_us: u32,
     inflight: u32,
     trust: Trust,
     reported: Permille,
+    /// What it was given comes to this load at least.
+    carried_permille: u16,
     status: Status,
 }
 
@@ -92,6 +92,8 @@ const _: () = assert!(size_of::<Hot>() == 80, "two lines of a cache at most");
 #[derive(Clone, Debug)]
 struct Cold<N> {
     spec: NodeSpec<N>,
+    /// Sum over its links.
+    carried: Part,
     first_link: u32,
     link_count: u32,
 }
@@ -111,6 +113,7 @@ pub(super) struct Node<'a, N> {
     hot: &'a Hot,
     cold: &'a Cold<N>,
     account: Option<&'a Account>,
+    mean: u16,
     pub(super) spec: &'a NodeSpec<N>,
 }
 
@@ -120,12 +123,12 @@ impl Hot {
         available: Capacity::UNLIMITED,
         generation: 0,
         booked_permille: 0,
-        carried_permille: 0,
         account: NONE,
         last_mile_us: 0,
         inflight: 0,
         trust: Trust::NONE,
         reported: Permille::ZERO,
+        carried_permille: 0,
         status: Status::Vacant,
     };
 
@@ -137,9 +140,14 @@ impl Hot {
         matches!(self.status, Status::Healthy | Status::Draining)
     }
 
-    fn key(&self) -> u16 {
-        let spent = if self.trust.is_spent() { Spent::Yes } else { Spent::No };
-        load_key(self.effective_permille(), self.trust.handicap_permille(), spent)
+    /// The load it counts as at least when nodes are compared: what it was given, whatever it reports; and `mean` when it has
+    /// had its share.
+    fn least(&self, mean: u16) -> u16 {
+        if self.trust.is_spent() { self.carried_permille.max(mean) } else { self.carried_permille }
+    }
+
+    fn key(&self, mean: u16) -> u16 {
+        load_key(self.effective_permille(), self.least(mean), self.trust.handicap_permille())
     }
 }
 
@@ -147,6 +155,11 @@ impl<'a, N> Node<'a, N> {
     /// Reported load and bookings; above 1000 when a node reported high load after it was booked.
     pub(super) fn effective_permille(&self) -> u32 {
         self.hot.effective_permille()
+    }
+
+    /// The load it counts as when nodes are compared, its reputation left aside.
+    pub(super) fn believed_permille(&self) -> u32 {
+        self.effective_permille().max(u32::from(self.hot.least(self.mean)))
     }
 
     pub(super) fn status(&self) -> Status {
@@ -218,6 +231,8 @@ pub(super) struct NodeTable<N> {
     accounts: Slab<Account>,
     oldest: u32,
     newest: u32,
+    /// The mean key when the present decision began.
+    mean: u16,
 }
 
 pub(super) fn slot_index(index: u32) -> usize {
@@ -241,7 +256,13 @@ impl<N: Id> NodeTable<N> {
             accounts: Slab::new(),
             oldest: NONE,
             newest: NONE,
+            mean: 0,
         }
+    }
+
+    /// A decision begins: until the next, nodes that have had their share count as loaded as the mesh is now.
+    pub(super) fn begin(&mut self) {
+        self.mean = self.index.mean_key();
     }
 
     pub(super) fn alive_count(&self) -> usize {
@@ -284,7 +305,7 @@ impl<N: Id> NodeTable<N> {
     pub(super) fn at(&self, index: u32) -> Option<Node<'_, N>> {
         let (hot, cold) = (self.hot.get(slot_index(index))?, self.cold.get(slot_index(index))?.as_ref()?);
         let account = (hot.account != NONE).then(|| &self.accounts[hot.account]);
-        Some(Node { hot, cold, account, spec: &cold.spec })
+        Some(Node { hot, cold, account, mean: self.mean, spec: &cold.spec })
     }
 
     fn hot_mut(&mut self, index: u32) -> &mut Hot {
@@ -327,7 +348,7 @@ impl<N: Id> NodeTable<N> {
         let hot = self.hot_mut(index);
         let generation = hot.generation;
         *hot = Hot { generation, status: Status::Healthy, trust, ..Hot::VACANT };
-        self.cold[slot_index(index)] = Some(Cold { spec, first_link: NONE, link_count: 0 });
+        self.cold[slot_index(index)] = Some(Cold { spec, carried: Part::default(), first_link: NONE, link_count: 0 });
         self.alive += 1;
         self.enter(index);
         NodeRef { index, generation }
@@ -345,6 +366,7 @@ impl<N: Id> NodeTable<N> {
         self.cold_mut(index).spec = spec;
         if capacity_changed {
             self.book_anew(index);
+            self.carry_anew(index);
         }
         if status == Status::Healthy {
             self.enter(index);
@@ -366,6 +388,33 @@ impl<N: Id> NodeTable<N> {
             at = booking.after;
         }
         self.hot_mut(index).booked_permille = booked_permille;
+    }
+
+    /// The same of all that it carries.
+    fn carry_anew(&mut self, index: u32) {
+        let Some(node) = self.at(index) else { return };
+        let (capacity, mut at) = (node.spec.capacity, node.cold.first_link);
+        let mut carried = Part::default();
+        while at != NONE {
+            carried = carried.saturating_add(Part::of(self.links[at].need, capacity));
+            at = self.links[at].after;
+        }
+        self.set_carried(index, carried);
+    }
+
+    fn set_carried(&mut self, index: u32, carried: Part) {
+        self.cold_mut(index).carried = carried;
+        self.hot_mut(index).carried_permille = carried.permille();
+    }
+
+    /// What a link needs on its node changes.
+    fn set_need(&mut self, link: u32, need: Capacity) {
+        let Link { node, need: before, .. } = self.links[link];
+        let cold = self.cold_mut(node);
+        let capacity = cold.spec.capacity;
+        let carried = cold.carried.saturating_sub(Part::of(before, capacity));
+        self.links[link].need = need;
+        self.set_carried(node, carried.saturating_add(Part::of(need, capacity)));
     }
 
     /// Forgets a node that carries nothing.
@@ -393,15 +442,15 @@ impl<N: Id> NodeTable<N> {
         true
     }
 
-    /// Takes a node out and answers the numbers of the resources it carried.
-    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<u32>> {
+    /// Takes a node out and answers the numbers of the resources it carried, and what of each it had counted.
+    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<(u32, Capacity)>> {
         self.get_alive(handle)?;
         self.index.remove(handle.index);
         self.alive -= 1;
         self.hot_mut(handle.index).status = Status::Failed;
         let mut carried = Vec::new();
         while let Some((link, resource)) = self.first_link(handle.index) {
-            carried.push(resource);
+            carried.push((resource, self.links[link].need.saturating_sub(self.booked_on(link))));
             self.detach(link);
         }
         Some(carried)
@@ -420,39 +469,41 @@ impl<N: Id> NodeTable<N> {
     fn enter(&mut self, index: u32) {
         let Some(node) = self.at(index) else { return };
         let group = GroupKey::new(node.zone(), node.spec.capabilities, node.spec.capacity);
-        let key = node.hot.key();
+        let key = node.hot.key(self.mean);
         self.index.insert(index, group, key);
     }
 
     /// Puts a node where its load says.
     fn settle(&mut self, index: u32) {
+        let mean = self.mean;
         let hot = self.hot_mut(index);
         if hot.status == Status::Healthy {
-            let key = hot.key();
+            let key = hot.key(mean);
             self.index.set(index, key);
         }
     }
 
-    /// Numbers of the resources on a node, in no order.
+    /// Numbers of the resources on a node and what each was given on it in thousandths, in no order.
     pub(super) fn carried(&self, handle: NodeRef) -> impl Iterator<Item = (u32, u32)> {
         let mut at = self.get(handle).map_or(NONE, |node| node.cold.first_link);
         core::iter::from_fn(move || {
-            let link = (at != NONE).then(|| &self.links[at])?;
-            at = link.after;
-            Some((link.resource, link.share_permille))
+            let link = (at != NONE).then_some(at)?;
+            at = self.links[link].after;
+            Some((self.links[link].resource, self.share_permille(link)))
         })
     }
 
-    /// What a resource was given on a node.
+    /// What a resource was given on a node, rounded up.
     pub(super) fn share_permille(&self, link: u32) -> u32 {
-        self.links[link].share_permille
+        let Link { node, need, .. } = self.links[link];
+        let capacity = self.at(node).map_or(Capacity::default(), |node| node.spec.capacity);
+        added_permille(need, capacity).unwrap_or(FULL_PERMILLE)
     }
 
-    /// A resource has a share on a node that its reports count already.
-    pub(super) fn count_share(&mut self, link: u32, load_permille: u32) {
-        self.links[link].share_permille = self.links[link].share_permille.saturating_add(load_permille);
-        let node = self.hot_mut(self.links[link].node);
-        node.carried_permille = node.carried_permille.saturating_add(load_permille);
+    /// A resource has something on a node that its reports count already.
+    pub(super) fn count(&mut self, link: u32, need: Capacity) {
+        self.set_need(link, self.links[link].need.saturating_add(need));
+        self.settle(self.links[link].node);
     }
 
     /// What is booked for a resource on a node.
@@ -474,7 +525,7 @@ impl<N: Id> NodeTable<N> {
     /// A resource comes to a node; the answer names it there.
     pub(super) fn attach(&mut self, index: u32, resource: u32) -> u32 {
         let after = self.cold_mut(index).first_link;
-        let link = Link { node: index, resource, before: NONE, after, bookings: NONE, share_permille: 0 };
+        let link = Link { node: index, resource, before: NONE, after, bookings: NONE, need: Capacity::default() };
         let link = self.links.insert(link);
         if after != NONE {
             self.links[after].before = link;
@@ -490,7 +541,8 @@ impl<N: Id> NodeTable<N> {
         while self.links[link].bookings != NONE {
             self.unbook(self.links[link].bookings);
         }
-        let Some(Link { node: index, before, after, share_permille, .. }) = self.links.remove(link) else { return };
+        self.set_need(link, Capacity::default());
+        let Some(Link { node: index, before, after, .. }) = self.links.remove(link) else { return };
         if before != NONE {
             self.links[before].after = after;
         }
@@ -502,8 +554,6 @@ impl<N: Id> NodeTable<N> {
             node.first_link = after;
         }
         node.link_count -= 1;
-        let hot = self.hot_mut(index);
-        hot.carried_permille = hot.carried_permille.saturating_sub(share_permille);
         self.settle(index);
     }
 
@@ -518,7 +568,8 @@ impl<N: Id> NodeTable<N> {
         ttl: Duration,
     ) {
         let Link { node: index, bookings: newest, .. } = self.links[link];
-        self.links[link].share_permille = self.links[link].share_permille.saturating_add(load_permille);
+        self.set_need(link, self.links[link].need.saturating_add(need));
+        let given = Part::of(need, self.cold_mut(index).spec.capacity).millionths();
         let account = self.account(index);
         if newest != NONE && self.bookings[newest].seq == seq {
             let booking = &mut self.bookings[newest];
@@ -557,8 +608,7 @@ impl<N: Id> NodeTable<N> {
         let trust = self.trust;
         let hot = self.hot_mut(index);
         hot.booked_permille = hot.booked_permille.saturating_add(load_permille);
-        hot.carried_permille = hot.carried_permille.saturating_add(load_permille);
-        hot.trust.give(load_permille, &trust, now);
+        hot.trust.give(given, &trust, now);
         self.settle(index);
     }
 
@@ -639,16 +689,24 @@ impl<N: Id> NodeTable<N> {
         {
             self.take_booking(first);
         }
-        let trust = self.trust;
+        let (trust, counted) = (self.trust, self.counted_permille(index));
         let hot = self.hot_mut(index);
         hot.reported = report.load;
         hot.last_seq = report.seq;
         hot.last_mile_us = u32::try_from(report.last_mile.as_micros()).unwrap_or(u32::MAX);
         hot.inflight = report.inflight;
         hot.available = report.available;
-        let counted = hot.carried_permille.saturating_sub(hot.booked_permille);
         hot.trust.report(report.load, counted, &trust, now);
         self.settle(index);
+    }
+
+    /// What of that which it carries a node has counted, as the least load that it reports.
+    fn counted_permille(&self, index: u32) -> u16 {
+        let Some(node) = self.at(index) else { return 0 };
+        match node.account {
+            None => node.hot.carried_permille,
+            Some(account) => node.cold.carried.saturating_sub(Part::of(account.needs, node.spec.capacity)).permille(),
+        }
     }
 
     pub(super) fn observe(&mut self, handle: NodeRef, outcome: Outcome, now: Duration) {
@@ -667,11 +725,11 @@ impl<N: Id> NodeTable<N> {
             return None;
         }
         let Booking { link, seq, load_permille, need, .. } = self.take_booking(self.oldest)?;
-        let Link { node, resource, .. } = self.links[link];
-        // It never came: the node does not carry it either.
-        self.links[link].share_permille = self.links[link].share_permille.saturating_sub(load_permille);
-        let hot = self.hot_mut(node);
-        hot.carried_permille = hot.carried_permille.saturating_sub(load_permille);
+        let Link { node, resource, need: all, .. } = self.links[link];
+        // It never came: the node does not carry it either, and begins again with its first share.
+        self.set_need(link, all.saturating_sub(need));
+        let trust = self.trust;
+        self.hot_mut(node).trust.fall(&trust);
         self.settle(node);
         Some(Ended { node: self.handle(node)?, resource, seq, load_permille, need })
     }

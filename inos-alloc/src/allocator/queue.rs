@@ -86,7 +86,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// A failed node will not come back as it was: what it had is lost.
     pub(super) fn forget_absence(&mut self, node: NodeRef) {
-        for number in self.failed.remove(&node).unwrap_or_default() {
+        for (number, _) in self.failed.remove(&node).unwrap_or_default() {
             self.take_absent(number, node);
         }
     }

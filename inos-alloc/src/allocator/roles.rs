@@ -374,7 +374,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 self.book_share(member.link, member.node, need);
             }
             let kept = Capacity { bytes: reported, ..Capacity::default() };
-            self.nodes.count_share(member.link, self.added(member.node, kept));
+            self.nodes.count(member.link, kept);
         }
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::index::{SPENT, Step, Zone};
+use super::index::{Step, Zone};
 use super::nodes::Node;
 use super::{Allocator, Member, count_u32};
 use crate::id::{Id, mix};
@@ -130,16 +130,15 @@ impl Counts {
     }
 
     /// Position in the order of the class; the least goes next. `value` is the load key or another figure below 2^16.
-    fn rank(&self, order: Arrangement, zone: usize, key: u16, value: u16, ordinal: usize) -> u128 {
+    fn rank(&self, order: Arrangement, zone: usize, value: u16, ordinal: usize) -> u128 {
         let ZoneCount { region, taken, tie } = self.zones[zone];
-        let spent = u128::from(key >= SPENT);
         let value = u128::from(value);
         let in_region = u128::from(self.regions[region].min(0xff_ffff));
         let in_zone = u128::from(taken.min(0xff_ffff));
         let spread = in_region << 24 | in_zone;
         let main = if order == Arrangement::Spread { spread << 16 | value } else { value << 48 | in_zone };
         let ordinal = u128::try_from(ordinal).unwrap_or(u128::MAX) & 0xff_ffff;
-        spent << 120 | main << 56 | u128::from(tie) << 24 | ordinal
+        main << 56 | u128::from(tie) << 24 | ordinal
     }
 }
 
@@ -272,27 +271,15 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 {
                     return None;
                 }
-                let step = self.within(filter, group, index.first(group, 0, start), start)?;
+                let step = index.first(group, start).filter(|step| step.key < filter.limit_permille)?;
                 Some(Cursor { group, zone, step })
             })
         })
     }
 
-    /// The step, if it is below the limit; if not, the first of the nodes that have had their share, if that is.
-    fn within(&self, filter: &Filter<'_>, group: u32, step: Option<Step>, start: u64) -> Option<Step> {
-        let step = step?;
-        let step = if (filter.limit_permille..SPENT).contains(&step.key) {
-            self.nodes.index().first(group, SPENT, start)?
-        } else {
-            step
-        };
-        let load = if step.key >= SPENT { step.key - SPENT } else { step.key };
-        (load < filter.limit_permille).then_some(step)
-    }
-
     fn advance_cursor(&self, cursor: &mut Cursor, filter: &Filter<'_>, start: u64) -> bool {
         let next = self.nodes.index().next(cursor.group, cursor.step, start);
-        let Some(step) = self.within(filter, cursor.group, next, start) else { return false };
+        let Some(step) = next.filter(|step| step.key < filter.limit_permille) else { return false };
         cursor.step = step;
         true
     }
@@ -361,8 +348,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         cursors.clear();
         cursors.extend(self.cursors(filter, start));
         let rank = |counts: &Counts, cursor: &Cursor, at: usize| {
-            let key = cursor.step.key;
-            Reverse((counts.rank(order, cursor.zone, key, key, at), at))
+            Reverse((counts.rank(order, cursor.zone, cursor.step.key, at), at))
         };
         let mut memory = core::mem::take(heap);
         memory.clear();
@@ -427,13 +413,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         for pool in &mut pools {
             // The best at the end, to be taken from there.
-            pool.sort_by_key(|candidate| Reverse((candidate.key >= SPENT, candidate.score, candidate.key)));
+            pool.sort_by_key(|candidate| Reverse((candidate.score, candidate.key)));
         }
         let mut picks = Vec::new();
         while count_u32(picks.len()) < count {
             let best = pools.iter().enumerate().filter_map(|(at, pool)| {
-                let Candidate { zone, key, score, .. } = pool.last()?;
-                Some((counts.rank(order, *zone, *key, *score, at), at))
+                let Candidate { zone, score, .. } = pool.last()?;
+                Some((counts.rank(order, *zone, *score, at), at))
             });
             let Some(candidate) = best.min().and_then(|(_, at)| pools[at].pop()) else { break };
             counts.take(candidate.zone);
@@ -449,7 +435,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let round_trip = self.latency_or_max(request.near, index).min(LATENCY_FULL).as_micros();
         let permille = |part: u128, whole: u128| (part * 1000).checked_div(whole).unwrap_or(0);
         let figures = [
-            (load, u128::from(node.effective_permille().min(1000))),
+            (load, u128::from(node.believed_permille().min(1000))),
             (latency, permille(round_trip, LATENCY_FULL.as_micros())),
             (cost, permille(u128::from(node.spec.price), u128::from(highest_price))),
             (capability, permille(u128::from(64 - node.spec.capabilities.count()), 64)),
@@ -569,11 +555,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let distance = request.near.and_then(|near| self.region_latency(near, region)).unwrap_or(Duration::MAX);
             by_region.entry((distance, region)).or_default().push(cursor);
         }
-        let mut nearest: BinaryHeap<(bool, Duration, u16, u64, u32, u32)> = BinaryHeap::new();
+        let mut nearest: BinaryHeap<(Duration, u16, u64, u32, u32)> = BinaryHeap::new();
         for ((distance, _), cursors) in by_region {
-            if nearest.len() == count
-                && nearest.peek().is_some_and(|&(spent, latency, ..)| !spent && latency < distance)
-            {
+            if nearest.len() == count && nearest.peek().is_some_and(|&(latency, ..)| latency < distance) {
                 break;
             }
             for mut cursor in cursors {
@@ -582,8 +566,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                     if let (Some(added), Some(node)) = (self.fits(filter, index), self.nodes.at(index)) {
                         let latency = self.latency_or_max(request.near, index);
                         let tie = self.nodes.tie(node).wrapping_sub(request.rotation);
-                        let spent = cursor.step.key >= SPENT;
-                        nearest.push((spent, latency, cursor.step.key, tie, index, added));
+                        nearest.push((latency, cursor.step.key, tie, index, added));
                         if nearest.len() > count {
                             nearest.pop();
                         }
@@ -594,7 +577,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 }
             }
         }
-        let to_pick = |(_, _, _, _, index, added_permille)| Pick { index, added_permille, over_target: false };
+        let to_pick = |(_, _, _, index, added_permille)| Pick { index, added_permille, over_target: false };
         nearest.into_sorted_vec().into_iter().map(to_pick).collect()
     }
 
