@@ -66,7 +66,7 @@ struct Resource<R> {
     want: u32,
     floor: u32,
     ceiling: u32,
-    /// The primary first; never empty.
+    /// The primary first; empty while all that had it have failed.
     members: Vec<Member>,
     /// Nodes that failed and may come back before their share is given to others.
     absent: Vec<Member>,
@@ -432,17 +432,17 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
     }
 
-    /// Where a resource is now. O(pieces).
+    /// Where a resource is now; `None` for one that is not placed, or whose nodes have all failed. O(pieces).
     #[must_use]
     pub fn placement(&self, resource: &R) -> Option<Placement> {
-        self.find(resource).map(|placed| self.describe(placed))
+        self.find(resource).filter(|placed| !placed.members.is_empty()).map(|placed| self.describe(placed))
     }
 
     fn find(&self, resource: &R) -> Option<&Resource<R>> {
         self.numbers.get(resource).map(|&number| &self.resources[number])
     }
 
-    /// The resources that are placed, in ascending order.
+    /// The resources that are placed, those whose nodes have all failed included, in ascending order.
     pub fn resources(&self) -> impl Iterator<Item = R> + '_ {
         self.numbers.keys().copied()
     }

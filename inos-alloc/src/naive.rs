@@ -228,7 +228,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     /// As [`Allocator::placement`](crate::Allocator::placement).
     #[must_use]
     pub fn placement(&self, id: R) -> Option<NaivePlacement<N>> {
-        let placed = self.resources.iter().find(|placed| placed.id == id)?;
+        let placed = self.resources.iter().find(|placed| placed.id == id && !placed.members.is_empty())?;
         let over = placed.members.iter().filter(|member| member.over_target).count();
         Some(NaivePlacement {
             replicas: placed.members.iter().map(|member| member.id).collect(),
@@ -267,7 +267,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         let mut affected = Vec::new();
         for position in 0..self.resources.len() {
             let placed = &mut self.resources[position];
-            let (before, primary) = (placed.members.len(), placed.members[0].id);
+            let (before, primary) = (placed.members.len(), placed.members.first().map(|member| member.id));
             placed.absent.extend(placed.members.iter().filter(|member| failed.contains(&member.id)));
             placed.members.retain(|member| !failed.contains(&member.id));
             if placed.members.len() == before {
@@ -275,7 +275,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             }
             let (gone, remaining) = Self::urgency(placed);
             affected.push((gone, remaining, placed.id));
-            if failed.contains(&primary) {
+            if primary.is_some_and(|primary| failed.contains(&primary)) {
                 let (near, rotation) = (placed.near, self.rotation(self.resources[position].id));
                 let members = self.primary_first(self.resources[position].members.clone(), near, rotation);
                 self.resources[position].members = members;
@@ -287,7 +287,10 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             let have = u32::try_from(placed.members.len()).unwrap_or(u32::MAX);
             let recruit_below = self.config.recruit_below.unwrap_or(5);
             let urgent = have < placed.floor.min(placed.want) || have < recruit_below.min(placed.want);
-            if urgent || self.config.grace == Duration::ZERO {
+            if Self::urgency(placed).0 {
+                // It waits for who has it.
+                placed.repair_at = None;
+            } else if urgent || self.config.grace == Duration::ZERO {
                 self.recruit(id, &like(id));
             } else {
                 placed.repair_at = placed.repair_at.or(Some(self.now.saturating_add(self.config.grace)));
@@ -309,9 +312,9 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
 
     /// As [`Allocator::node_returned`](crate::Allocator::node_returned); the resources it kept.
     pub fn node_returned(&mut self, id: N, now: Duration) -> Option<Vec<R>> {
-        let node = self.nodes.iter_mut().find(|node| node.spec.id == id && !node.healthy)?;
-        node.healthy = true;
+        let at = self.nodes.iter().position(|node| node.spec.id == id && !node.healthy)?;
         self.advance(now);
+        self.nodes[at].healthy = true;
         let mut kept = Vec::new();
         for placed in &mut self.resources {
             let Some(at) = placed.absent.iter().position(|member| member.id == id) else { continue };
@@ -322,6 +325,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 let has_all = u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want);
                 if has_all && placed.absent.is_empty() {
                     placed.repair_at = None;
+                } else {
+                    placed.repair_at = placed.repair_at.or(Some(self.now));
                 }
             }
         }
@@ -351,9 +356,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         self.book(id, recruits, need);
         let now = self.now;
         let placed = &mut self.resources[position];
-        if placed.members.is_empty() {
-            self.resources.remove(position);
-        } else if u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want) {
+        if u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want) {
             placed.absent.clear();
             placed.repair_at = None;
         } else {

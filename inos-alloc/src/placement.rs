@@ -120,8 +120,9 @@ pub struct PieceMove {
     pub piece: Piece,
     /// The failed node that held it.
     pub from: NodeRef,
-    /// The node that is to hold it; `None` when no node of the resource has room for it. It stays on the list of the
-    /// allocator and is tried again when the resource is next repaired.
+    /// The node that is to hold it; `None` when no node of the resource has room for it, which is tried again when the
+    /// resource is next repaired, or when too little of its chunk or stripe is left to make it from: then it waits for those
+    /// that had it.
     pub to: Option<NodeRef>,
 }
 
@@ -147,7 +148,8 @@ pub struct Repair<R> {
     pub pieces: Vec<PieceMove>,
     /// The count the resource deserves.
     pub want: u32,
-    /// The count it has now. At 0 the allocator has forgotten the resource: it can be allocated anew.
+    /// The count it has now. At 0 nobody has it, until a node that had it returns;
+    /// [`Allocator::refill`](crate::Allocator::refill) does not wait for that.
     pub granted: u32,
     /// `want - granted`.
     pub shortfall: u32,
@@ -159,7 +161,8 @@ pub struct Repair<R> {
     /// What is tolerated when this repair is done.
     pub achieved: Tolerance,
     /// Chunks without a surviving copy, or stripes with fewer survivors than data shards, or 1 for a resource that was
-    /// copied whole, or is a hierarchy, and has no survivor. These cannot be rebuilt from the mesh.
+    /// copied whole, or is a hierarchy, and has no survivor. These cannot be rebuilt from the mesh: they wait for the nodes
+    /// that had them, or for [`Allocator::refill`](crate::Allocator::refill).
     pub unrecoverable: u64,
     /// Number of this decision.
     pub seq: u64,
@@ -178,7 +181,8 @@ pub struct FailoverPlan<R> {
 /// What a node that came back still carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Returned<R> {
-    /// Resources that it carries again, in ascending order. What else it has is not its own any more.
+    /// Resources that it carries again, in ascending order. What else it has is not its own any more, and nothing is only on
+    /// it.
     pub kept: Vec<R>,
 }
 

@@ -33,6 +33,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     ///
     /// Without a grace everything is repaired at once.
     ///
+    /// What has no source left, as [`Repair::unrecoverable`] counts it, gets no new nodes: it waits for those that had it,
+    /// however long, until [`Allocator::refill`] or [`Allocator::release`] says otherwise.
+    ///
     /// Nothing is sent to a node of this call or of an earlier one; tell of nodes that fail together in one call, so that
     /// nothing is planned onto one that is about to be told. Resources without a failed node do not change.
     pub fn nodes_failed(&mut self, nodes: &[NodeRef], now: Duration) -> FailoverPlan<R> {
@@ -55,8 +58,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut repairs = Vec::new();
         for damage in urgent {
             let at_once = self.config.grace == Duration::ZERO || self.is_urgent(&self.resources[damage.number]);
-            let mut repair = if at_once {
-                self.mend(damage.number, &mut MoveBudget::UNLIMITED.clone()).repair
+            let mut repair = if damage.unrecoverable > 0 && self.resources[damage.number].members.is_empty() {
+                self.unqueue(damage.number);
+                self.report_repair(damage.number)
+            } else if at_once {
+                let mut budget = MoveBudget::UNLIMITED;
+                self.mend(damage.number, &mut budget, Lost::Waits).repair
             } else {
                 let due = self.now.saturating_add(self.config.grace);
                 match self.resources[damage.number].queued {
@@ -91,12 +98,26 @@ impl<N: Id, R: Id> Allocator<N, R> {
             if budget.moves == 0 || budget.bytes == 0 {
                 break;
             }
-            let Mended { repair, changed } = self.mend(number, &mut budget);
+            let Mended { repair, changed } = self.mend(number, &mut budget, Lost::Waits);
             if changed {
                 repairs.push(repair);
             }
         }
         repairs
+    }
+
+    /// Gives new nodes to what has no source left in the mesh, to be filled from elsewhere, and repairs the rest of the
+    /// resource as well; the nodes that had it are not waited for any more. `None` for a resource that is not placed, and
+    /// nothing is recruited for one that lacks nothing.
+    ///
+    /// [`Repair::unrecoverable`] of the answer says how much has to be filled. What found no room is as lost as before: call
+    /// it again.
+    pub fn refill(&mut self, resource: &R, now: Duration) -> Option<Repair<R>> {
+        let number = self.numbers.get(resource).copied()?;
+        self.advance(now);
+        self.resources[number].absent.clear();
+        let mut budget = MoveBudget::UNLIMITED;
+        Some(self.mend(number, &mut budget, Lost::Anew).repair)
     }
 
     /// When a repair that found no node or no room is tried again.
@@ -111,8 +132,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// A node that had failed is there again, with what it had. Repairs that have not started because of it are cancelled:
-    /// it carries those resources again. Everything else that it still has was given to others, or released: it may
-    /// delete that. It keeps its handle and its last report. O(resources that it had).
+    /// it carries those resources again, and what had no source left but this node has one again. Everything else that it
+    /// still has was given to others, or released: it may delete that. It keeps its handle and its last report. O(pieces of
+    /// the resources that it had).
     ///
     /// # Errors
     ///
@@ -145,6 +167,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let has_all = count_u32(placed.members.len()) >= placed.want;
             if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
                 self.unqueue(number);
+            } else if placed.queued.is_none() {
+                // What could not be repaired may have a source now.
+                self.queue_due(number);
             }
         }
         kept.sort_unstable();
@@ -186,7 +211,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let half_gone = |may_lose: u32, lost: u32| lost * 2 >= may_lose.max(1) && lost > 0;
         // Stripes have their own measure.
         let is_few = have < placed.floor.min(placed.want) || have < recruit_below;
-        if have == 0 || is_few && !matches!(placed.pieces, Pieces::Stripes(_)) {
+        if is_few && !matches!(placed.pieces, Pieces::Stripes(_)) {
             return true;
         }
         let members: BTreeSet<NodeRef> = placed.members.iter().map(|member| member.node).collect();
@@ -209,12 +234,18 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Recruits and gives lost pieces new nodes, as far as the budget covers it. `waits_until` of the answer says when it
     /// goes on: now when the budget was the reason.
-    fn mend(&mut self, number: u32, budget: &mut MoveBudget) -> Mended<R> {
+    fn mend(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Mended<R> {
         let placed = &self.resources[number];
-        if placed.roles.is_some() {
-            return self.mend_roles(number, budget);
-        }
         let (remaining, unrecoverable) = self.survival(placed);
+        if unrecoverable > 0 && placed.members.is_empty() && lost == Lost::Waits {
+            self.unqueue(number);
+            return Mended { repair: self.report_repair(number), changed: false };
+        }
+        if self.resources[number].roles.is_some() {
+            let Mended { repair, changed } = self.mend_roles(number, budget);
+            return Mended { repair: Repair { unrecoverable, ..repair }, changed };
+        }
+        let placed = &self.resources[number];
         let have = count_u32(placed.members.len());
         let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
         let bytes = need_per_node(&placed.spec, placed.want).bytes;
@@ -238,17 +269,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
         placed.members.extend(recruits);
         placed.seq = self.seq;
         let new_primary = if have == 0 { placed.members.first().map(|member| member.node) } else { None };
-        if placed.members.is_empty() {
-            let repair = Repair { remaining, unrecoverable, ..self.report_repair(number) };
-            self.drop_resource(number);
-            return Mended { repair, changed: false };
-        }
-        let pieces = self.move_pieces(number, budget);
+        let pieces = self.move_pieces(number, budget, lost);
         let placed = &self.resources[number];
         let has = count_u32(placed.members.len());
         let short = has < placed.want;
         let out_of_budget = pieces.out_of_budget || short && has >= affordable;
-        let stuck = short || pieces.moves.iter().any(|change| change.to.is_none());
+        let stuck = short || pieces.without_room;
         let waits_until = if out_of_budget {
             Some(self.now)
         } else if stuck {
@@ -259,7 +285,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         match waits_until {
             None => {
                 self.unqueue(number);
-                self.resources[number].absent.clear();
+                // Who had what has no source may still bring it back.
+                let Resource { absent, pieces, .. } = &mut self.resources[number];
+                absent.retain(|member| pieces.held_by(member.node) > 0);
             }
             // What is due keeps its place.
             Some(_) if out_of_budget && self.resources[number].queued.is_some() => {}
@@ -305,9 +333,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Finds new nodes for the pieces whose node is not one of the resource any more, and writes them down.
-    fn move_pieces(&mut self, number: u32, budget: &mut MoveBudget) -> Moved {
+    fn move_pieces(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Moved {
         let placed = &self.resources[number];
-        let mut moved = Moved { moves: Vec::new(), out_of_budget: false };
+        let mut moved = Moved { moves: Vec::new(), out_of_budget: false, without_room: false };
         if matches!(placed.pieces, Pieces::None) {
             return moved;
         }
@@ -321,7 +349,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 let share = holders.len().div_ceil(board.seats.len().max(1));
                 let share = u64::try_from(share).unwrap_or(u64::MAX);
                 for (chunk, holders) in (0u64..).zip(holders.chunks_mut((*copies).max(1))) {
-                    refill(&mut board, holders, &mut moved, &mut left, Piece::Chunk { chunk }, |board, tally| {
+                    let least = if lost == Lost::Waits { 1 } else { 0 };
+                    let first = Piece::Chunk { chunk };
+                    reseat(&mut board, holders, least, &mut moved, &mut left, first, |board, tally| {
                         replacement_chunk_seat(board, tally, share)
                     });
                 }
@@ -335,8 +365,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
                     let unbounded = StripeLimits { node: shards, zone: shards, region: shards };
                     let limits = StripeLimits::tightest(&board, shards, stripe.parity(), |_| u64::from(shards));
                     let limits = limits.unwrap_or(unbounded);
+                    let least = if lost == Lost::Waits { stripe.data } else { 0 };
                     let first = Piece::Shard { stripe: number, shard: 0 };
-                    refill(&mut board, &mut stripe.holders, &mut moved, &mut left, first, |board, tally| {
+                    reseat(&mut board, &mut stripe.holders, least, &mut moved, &mut left, first, |board, tally| {
                         replacement_shard_seat(board, tally, limits)
                     });
                 }
@@ -386,21 +417,34 @@ pub(super) struct Mended<R> {
     pub(super) changed: bool,
 }
 
+/// What becomes of that which has no source left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// It stays where it was, for its nodes to bring it back.
+    Waits,
+    /// It gets new nodes, to be filled from elsewhere.
+    Anew,
+}
+
 struct Moved {
     moves: Vec<PieceMove>,
     out_of_budget: bool,
+    without_room: bool,
 }
 
-/// Gives up to `left` holders without a seat another one, where `choose` finds one. `first` names piece 0 of the holders.
-fn refill(
+/// Gives up to `left` holders without a seat another one, where `choose` finds one and at least `least` have a seat: what
+/// is left is copied or rebuilt from those. `first` names piece 0 of the holders.
+fn reseat(
     board: &mut Board,
     holders: &mut [NodeRef],
+    least: u32,
     moved: &mut Moved,
     left: &mut u64,
     first: Piece,
     choose: impl Fn(&Board, &Tally) -> Option<usize>,
 ) {
     let mut tally = board.tally(holders);
+    let has_source = tally.total >= least;
     for (position, holder) in (0u32..).zip(holders) {
         if board.seat_of(*holder).is_some() {
             continue;
@@ -414,7 +458,8 @@ fn refill(
             Piece::Shard { stripe, .. } => Piece::Shard { stripe, shard: position },
         };
         let from = *holder;
-        let seat = choose(board, &tally);
+        let seat = if has_source { choose(board, &tally) } else { None };
+        moved.without_room |= has_source && seat.is_none();
         if let Some(seat) = seat {
             *left -= 1;
             tally.add(board, seat);

@@ -302,6 +302,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if asked == 0 || asked > MAX_PIECES {
             return Err(PlaceError::BadCount { pieces: asked, limit: MAX_PIECES });
         }
+        if self.resources[number].members.is_empty() {
+            return Err(PlaceError::NoRoom { pieces: asked, room: 0 });
+        }
         self.advance(now);
         let placed = &self.resources[number];
         let per_chunk = copies.min(count_u32(placed.members.len()));

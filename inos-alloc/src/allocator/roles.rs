@@ -199,10 +199,6 @@ impl<N: Id, R: Id> Allocator<N, R> {
         };
         self.charge(number, &planned.plan, budget);
         let (mut repair, changed) = self.adopt(number, planned);
-        if repair.granted == 0 {
-            self.drop_resource(number);
-            return Mended { repair, changed };
-        }
         match part {
             Part::Whole if repair.shortfall == 0 => self.unqueue(number),
             Part::Whole => {

@@ -1,6 +1,7 @@
 //! Goal: the indexed allocator decides exactly as the naive one that scans everything. Method: both get the same random
 //! joins, reports, allocations, failures, releases and passing time; after each step every placement and every load agree.
 
+use crate::support::cases;
 use core::time::Duration;
 use inos_alloc::naive::NaiveAllocator;
 use inos_alloc::{
@@ -172,7 +173,7 @@ fn agree(config: Config, steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn agrees_with_the_naive_allocator(

@@ -2,7 +2,7 @@
 //! meshes with every outcome by hand; 35 of 700 nodes at once; waves of failures until nothing is left.
 
 use crate::support::{GIB, MIB, Mesh, T0, blob, block, effective, load_report, mesh, node, tally, zone_of};
-use inos_alloc::{Allocator, Config, FailoverPlan, NodeRef, Piece, Policy, Temperature, Tolerance};
+use inos_alloc::{AllocateError, Allocator, Config, FailoverPlan, NodeRef, Piece, Policy, Temperature, Tolerance};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -48,6 +48,9 @@ fn a_shortfall_is_said_and_the_last_survivor_goes() {
     assert_eq!((repair.granted, repair.shortfall, repair.unrecoverable, repair.new_primary), (0, 5, 1, None));
     assert_eq!(mesh.placement(&1), None);
     mesh.upsert(node(0, 0, 0, 1000 * MIB));
+    let again = mesh.allocate(1, &block(MIB, Temperature::Warm), &policy(), T0);
+    assert_eq!(again, Err(AllocateError::AlreadyAllocated { granted: 0 }));
+    assert!(mesh.release(&1));
     assert_eq!(mesh.allocate(1, &block(MIB, Temperature::Warm), &policy(), T0).unwrap().granted, 1);
 }
 

@@ -435,15 +435,25 @@ fn a_drained_node_gives_its_role_away() {
 }
 
 #[test]
-fn the_last_node_takes_the_resource_with_it() {
+fn what_the_last_node_took_it_brings_back() {
     let mut mesh = Mesh::new(Config { grace: T0, ..Config::default() });
     let nodes: Vec<NodeRef> = (0..2).map(|id| mesh.upsert(node(id, 0, id, TB))).collect();
     let _ = mesh.allocate(1, &blob(100 * GB), &policy(), T0).unwrap();
     let repair = &mesh.nodes_failed(&nodes, T0).repairs[0];
     assert_eq!((repair.granted, repair.unrecoverable, repair.remaining), (0, 1, Tolerance::default()));
-    assert_eq!((mesh.placement(&1), mesh.hierarchy(&1), mesh.repairs_waiting()), (None, None, 0));
-    mesh.upsert(node(2, 0, 2, TB));
-    assert_eq!(mesh.allocate(1, &blob(100 * GB), &policy(), T0).unwrap().granted, 1);
+    assert_eq!((mesh.placement(&1), mesh.repairs_waiting()), (None, 0));
+    let third = mesh.upsert(node(2, 0, 2, TB));
+    assert_eq!(mesh.resources_on(third).count(), 0);
+    assert_eq!(mesh.node_returned(nodes[1], T0).unwrap().kept, [1]);
+    assert_eq!(mesh.placement(&1).unwrap().replicas, [nodes[1]]);
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, T0)[0].recruited, [third]);
+    assert_eq!(mesh.hierarchy(&1).unwrap().seeds, [nodes[1], third]);
+    // Gone again, and not waited for.
+    mesh.nodes_failed(&[nodes[1], third], T0);
+    let fourth = mesh.upsert(node(3, 0, 3, TB));
+    let repair = mesh.refill(&1, T0).unwrap();
+    assert_eq!((repair.recruited, repair.unrecoverable), (vec![fourth], 1));
+    assert_eq!(mesh.node_returned(third, T0).unwrap().kept, Vec::<u64>::new());
 }
 
 #[test]

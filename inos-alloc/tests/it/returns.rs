@@ -250,3 +250,65 @@ fn what_fails_again_while_it_is_due_goes_ahead() {
     let repairs = mesh.repair(MoveBudget { moves: 8, bytes: u64::MAX }, GRACE);
     assert_eq!((repairs[0].resource, repairs[0].remaining.nodes), (1, 12));
 }
+
+#[test]
+fn what_nobody_has_waits_for_who_had_it() {
+    let (mut mesh, _) = patient_mesh(48);
+    let had = mesh.allocate(1, &block(MIB, Temperature::Cold), &Policy::default(), T0).unwrap().replicas;
+    let repair = &mesh.nodes_failed(&had, T0).repairs[0];
+    assert_eq!((repair.granted, repair.unrecoverable, repair.waits_until), (0, 1, None));
+    assert_eq!((repair.recruited.len(), mesh.placement(&1), mesh.route_group(&1)), (0, None, None));
+    let later = GRACE * 10;
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, later), []);
+    assert_eq!((mesh.repairs_waiting(), mesh.resources().count()), (0, 1));
+    assert_eq!(mesh.explain(&1).unwrap().replicas, []);
+    // One is enough to make the others from, and then they are not needed any more.
+    assert_eq!(mesh.node_returned(had[1], later).unwrap().kept, [1]);
+    assert_eq!((mesh.placement(&1).unwrap().primary, mesh.next_deadline()), (had[1], Some(later)));
+    let repair = &mesh.repair(MoveBudget::UNLIMITED, later)[0];
+    assert_eq!((repair.recruited.len(), repair.granted, repair.unrecoverable), (2, 3, 0));
+    assert_eq!(mesh.node_returned(had[0], later).unwrap().kept, Vec::<u64>::new());
+    assert_eq!(mesh.repairs_waiting(), 0);
+}
+
+#[test]
+fn a_stripe_below_its_data_waits_and_the_others_do_not() {
+    let (mut mesh, _) = patient_mesh(200);
+    let _ = mesh.allocate(1, &blob(500 * MIB), &Policy::default(), T0).unwrap();
+    let first = mesh.place_stripe(&1, 0, 10, 2, &Policy::default(), T0).unwrap().nodes;
+    let second = mesh.place_stripe(&1, 1, 10, 2, &Policy::default(), T0).unwrap().nodes;
+    assert!(!first.iter().any(|node| second.contains(node)));
+    let repair = &mesh.nodes_failed(&[first[0], first[1], first[2], second[0]], T0).repairs[0];
+    assert_eq!((repair.unrecoverable, repair.pieces.len(), repair.waits_until), (1, 4, None));
+    assert!(repair.pieces.iter().all(|change| change.to.is_some() == (change.from == second[0])));
+    assert_eq!(mesh.repairs_waiting(), 0);
+    // Ten are there again: the other two are rebuilt.
+    assert_eq!(mesh.node_returned(first[1], GRACE * 10).unwrap().kept, [1]);
+    assert_eq!(mesh.shard_holders(&1, 0).unwrap()[1], Some(first[1]));
+    let repair = &mesh.repair(MoveBudget::UNLIMITED, GRACE * 10)[0];
+    let rebuilt: Vec<NodeRef> = repair.pieces.iter().map(|change| change.from).collect();
+    assert_eq!((rebuilt, repair.unrecoverable), (vec![first[0], first[2]], 0));
+    assert!(mesh.shard_holders(&1, 0).unwrap().iter().all(Option::is_some));
+    assert_eq!(mesh.node_returned(first[0], GRACE * 10).unwrap().kept, Vec::<u64>::new());
+}
+
+#[test]
+fn a_chunk_without_a_copy_waits_until_it_is_filled_from_elsewhere() {
+    let (mut mesh, _) = patient_mesh(40);
+    let _ = mesh.allocate(1, &blob(20 * MIB), &Policy::default(), T0).unwrap();
+    let placed = mesh.place_chunks(&1, 20, 3, &Policy::default(), T0).unwrap();
+    let had = placed.holders_of(7).to_vec();
+    let other = *placed.holders_of(0).iter().find(|&node| !had.contains(node)).unwrap();
+    let repair = &mesh.nodes_failed(&[&had[..], &[other]].concat(), T0).repairs[0];
+    assert!(repair.unrecoverable >= 1);
+    assert_eq!(mesh.chunk_holders(&1, 7).unwrap(), []);
+    assert!(repair.pieces.iter().any(|change| change.to.is_some()));
+    let lost = repair.unrecoverable;
+    let repair = mesh.refill(&1, T0).unwrap();
+    assert_eq!((repair.unrecoverable, repair.pieces.len()), (lost, usize::try_from(lost).unwrap() * 3));
+    assert_eq!(mesh.chunk_holders(&1, 7).unwrap().len(), 3);
+    assert_eq!(mesh.node_returned(had[0], T0).unwrap().kept, Vec::<u64>::new());
+    let nothing = mesh.refill(&1, T0).unwrap();
+    assert_eq!((nothing.unrecoverable, nothing.pieces.len(), nothing.recruited.len()), (0, 0, 0));
+    assert_eq!(mesh.refill(&2, T0), None);
+}

@@ -5,12 +5,19 @@ use inos_alloc::{
     Allocator, Capabilities, Capacity, Class, Config, Demand, NodeRef, NodeReport, NodeSpec, Permille, RegionId,
     Requirements, ResourceSpec, Temperature, ZoneId,
 };
+use proptest::prelude::ProptestConfig;
 
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const GIB: u64 = 1 << 30;
 pub(crate) const T0: Duration = Duration::ZERO;
 
 pub(crate) type Mesh = Allocator<u32, u64>;
+
+/// As many cases as `PROPTEST_CASES` says, or this many.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig::with_cases(asked.unwrap_or(usual))
+}
 
 pub(crate) fn node(id: u32, region: u32, zone: u32, bytes: u64) -> NodeSpec<u32> {
     NodeSpec {
