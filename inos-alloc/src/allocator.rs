@@ -454,7 +454,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if self.queue.has_due() {
             return Some(self.now);
         }
-        self.nodes.next_deadline().into_iter().chain(self.queue.next_due()).min()
+        let next = self.nodes.next_deadline().into_iter().chain(self.queue.next_due()).min();
+        next.map(|next| next.max(self.now))
     }
 
     /// A booking that was dropped because no report confirmed it within
@@ -464,7 +465,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.expired.pop_front()
     }
 
-    /// Drops expired bookings and makes repairs due.
+    /// Drops expired bookings.
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.nodes.begin();
@@ -481,7 +482,6 @@ impl<N: Id, R: Id> Allocator<N, R> {
             }
             self.expired.push_back(ExpiredBooking { resource: placed.id, node, seq, load_permille });
         }
-        self.make_due();
     }
 
     fn to_members(&self, picks: &[Pick], need: Capacity) -> Vec<Member> {

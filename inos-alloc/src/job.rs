@@ -26,11 +26,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A healthy node of an allocator, with the thousandths that are not loaded as what is free; `None` for any other
-    /// handle.
+    /// A healthy node of an allocator that is not drained, with the thousandths that are not loaded as what is free; `None`
+    /// for any other handle.
     #[must_use]
     pub fn of<N: Id, R: Id>(mesh: &Allocator<N, R>, node: NodeRef) -> Option<Self> {
-        let load = mesh.load(node)?;
+        let load = mesh.load(node).filter(|_| !mesh.is_draining(node))?;
         Some(Self {
             node,
             capabilities: mesh.node(node)?.capabilities,

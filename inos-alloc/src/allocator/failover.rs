@@ -92,6 +92,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// [`Allocator::next_deadline`] says when the next one falls due. O(what is due) besides the repairs.
     pub fn repair(&mut self, budget: MoveBudget, now: Duration) -> Vec<Repair<R>> {
         self.advance(now);
+        self.make_due();
         let mut budget = budget;
         let mut repairs = Vec::new();
         for number in self.queue.due() {
@@ -107,15 +108,14 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Gives new nodes to what has no source left in the mesh, to be filled from elsewhere, and repairs the rest of the
-    /// resource as well; the nodes that had it are not waited for any more. `None` for a resource that is not placed, and
+    /// resource as well; what has its new nodes is not waited for any more. `None` for a resource that is not placed, and
     /// nothing is recruited for one that lacks nothing.
     ///
-    /// [`Repair::unrecoverable`] of the answer says how much has to be filled. What found no room is as lost as before: call
-    /// it again.
+    /// [`Repair::unrecoverable`] of the answer says how much has to be filled. What found no room waits as before: call it
+    /// again.
     pub fn refill(&mut self, resource: &R, now: Duration) -> Option<Repair<R>> {
         let number = self.numbers.get(resource).copied()?;
         self.advance(now);
-        self.resources[number].absent.clear();
         let mut budget = MoveBudget::UNLIMITED;
         Some(self.mend(number, &mut budget, Lost::Anew).repair)
     }

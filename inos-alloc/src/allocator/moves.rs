@@ -2,6 +2,7 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::index::Zone;
@@ -11,7 +12,7 @@ use super::{Allocator, Member, Resource};
 use crate::error::DrainError;
 use crate::id::Id;
 use crate::placement::{Drain, Move};
-use crate::policy::MoveBudget;
+use crate::policy::{ALLOCATE_MAX, MoveBudget};
 use crate::scheme::{Scheme, need_per_node, scheme_of};
 use crate::spec::NodeRef;
 use crate::units::Capacity;
@@ -19,20 +20,26 @@ use crate::units::Capacity;
 /// A rebalance ends when no load is above this share of the mean.
 const LEVEL_PERMILLE: u64 = 1050;
 
+/// Resources of one node that are looked at for a move away from it.
+const TRIES: usize = 64;
+
 /// Load that moved away and that the node's reports may still count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
     pub(super) permille: u32,
     /// The last decision that took something away.
     pub(super) seq: u64,
+    /// Reports are believed from then on, whichever decisions they name.
+    until: Duration,
 }
 
 impl<N: Id, R: Id> Allocator<N, R> {
     /// Plans the leave of a node: it gets nothing new from now on, and what it carries goes to other nodes, as far as the
     /// budget covers it. Call it again until nothing is left; then the node can be removed. It serves what it has until
-    /// the others do. A new node in the same zone is preferred, so that nothing less is tolerated.
+    /// the others do. Where it goes: to a node of the same zone, or one by which no less is tolerated, that stays below half
+    /// load; failing that to a node of the zone, then to any, below 80 %, if its floor asks for it.
     ///
-    /// To stay after all, a node joins again with [`Allocator::upsert`] after [`Allocator::remove`].
+    /// A node that fails and returns is still on its way out. [`Allocator::undrain`] lets it stay.
     ///
     /// # Errors
     ///
@@ -57,8 +64,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 repairs.extend(repair);
                 continue;
             }
-            let zone = self.zone_at(node.index);
-            let target = self.another_node(number, node, zone).or_else(|| self.another_node(number, node, None));
+            let target = self.stand_in(number, node);
             let (pieces, bytes) = self.weight(&self.resources[number], node);
             match target {
                 Some(target) if budget.take(pieces, bytes) => moves.push(self.relocate(number, node, target)),
@@ -68,23 +74,33 @@ impl<N: Id, R: Id> Allocator<N, R> {
         Ok(Drain { moves, repairs, left })
     }
 
+    /// A node that was being drained stays after all, with what it still has. `false` for one that was not. O(1).
+    pub fn undrain(&mut self, node: NodeRef) -> bool {
+        self.nodes.undrain(node)
+    }
+
     /// Moves replicas from nodes that have too much to nodes that have less, until the budget ends, no load is more than 5 %
     /// above the mean, or no move would help. Replicas that were placed above half load to fill a floor go first.
     ///
     /// No move makes a resource tolerate less, and none makes the pair of nodes it is between less even. The load
-    /// that a node has of its own does not move. O(n log n + resources), and O(what the hottest nodes carry) for each move.
+    /// that a node has of its own does not move. O(n log n + resources), and for each move O(what the hottest nodes carry)
+    /// and 64 choices for each of these nodes at most.
     pub fn rebalance(&mut self, budget: MoveBudget, now: Duration) -> Vec<Move<R>> {
         self.advance(now);
         let mut budget = budget;
         let mut moves = Vec::new();
+        let now = self.now;
+        self.leaving.retain(|_, leaving| leaving.until > now);
         self.leave_over_target(&mut budget, &mut moves);
         let loads =
             self.nodes.iter().filter(|(_, node)| node.is_alive()).map(|(index, _)| (self.lasting_load(index), index));
         let mut hottest: BinaryHeap<(u32, u32)> = loads.collect();
+        // Nobody who receives will have less than this.
+        let least = hottest.iter().map(|&(load, _)| load).min().unwrap_or(0);
         let total: u64 = hottest.iter().map(|&(load, _)| u64::from(load)).sum();
         let count = u64::try_from(hottest.len()).unwrap_or(u64::MAX);
         while let Some((load, index)) = hottest.pop() {
-            if u64::from(load) * 1000 * count <= total * LEVEL_PERMILLE || budget.moves == 0 {
+            if u64::from(load) * 1000 * count <= total * LEVEL_PERMILLE || budget.moves == 0 || budget.bytes == 0 {
                 break;
             }
             if load != self.lasting_load(index) {
@@ -92,7 +108,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 hottest.push((self.lasting_load(index), index));
                 continue;
             }
-            if let Some(moved) = self.relieve(index, load, &mut budget) {
+            if let Some(moved) = self.relieve(index, load, least, &mut budget) {
                 moves.push(moved);
                 hottest.push((self.lasting_load(index), index));
             }
@@ -103,27 +119,38 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Moves what may not stay above half load, where there is room below.
     fn leave_over_target(&mut self, budget: &mut MoveBudget, moves: &mut Vec<Move<R>>) {
         let mut over = Vec::new();
-        for &number in self.numbers.values().filter(|&&number| self.resources[number].roles.is_none()) {
-            let members = self.resources[number].members.iter().filter(|member| member.over_target);
-            over.extend(members.map(|member| (number, member.node)));
+        for &number in self.numbers.values() {
+            let Resource { members, roles, .. } = &mut self.resources[number];
+            for member in members.iter_mut().filter(|member| member.over_target && roles.is_none()) {
+                let load = self.nodes.get(member.node).map_or(0, |node| node.effective_permille());
+                // It may have come below half load since: then it may stay.
+                member.over_target = load >= u32::from(ALLOCATE_MAX.value());
+                if member.over_target {
+                    over.push((number, member.node));
+                }
+            }
         }
         for (number, node) in over {
-            // It may have come below half load since: then it may stay.
-            let Some(target) = self.another_node(number, node, None).filter(|pick| !pick.over_target) else { continue };
+            let Some(target) = self.better_node(number, node) else { continue };
             let (pieces, bytes) = self.weight(&self.resources[number], node);
-            if self.keeps_tolerance(number, node, target) && budget.take(pieces, bytes) {
+            if budget.take(pieces, bytes) {
                 moves.push(self.relocate(number, node, target));
             }
         }
     }
 
-    /// One move away from a node, the largest that helps.
-    fn relieve(&mut self, index: u32, load: u32, budget: &mut MoveBudget) -> Option<Move<R>> {
+    /// One move away from a node, the largest that helps; who receives it has `least` at least.
+    fn relieve(&mut self, index: u32, load: u32, least: u32, budget: &mut MoveBudget) -> Option<Move<R>> {
         let node = self.nodes.handle(index)?;
-        let mut carried: Vec<(u32, u32)> = self.nodes.carried(node).map(|(number, share)| (share, number)).collect();
-        carried.sort_unstable_by_key(|&(share, number)| (core::cmp::Reverse(share), self.resources[number].id));
+        let carried = self.nodes.carried(node).map(|(number, share)| (share, number));
         // Another hub would change the pieces of all hubs of the region.
-        for (_, number) in carried.into_iter().filter(|&(_, number)| self.resources[number].roles.is_none()) {
+        let mut carried: Vec<(u32, u32)> =
+            carried.filter(|&(share, number)| share > 0 && self.resources[number].roles.is_none()).collect();
+        // What would be too much for every node as large as this one comes last.
+        carried.sort_unstable_by_key(|&(share, number)| {
+            (least.saturating_add(share) >= load, Reverse(share), self.resources[number].id)
+        });
+        for (_, number) in carried.into_iter().take(TRIES) {
             // Pieces stay in their zone, whose share of each stripe is limited.
             let cut_up = !matches!(self.resources[number].pieces, Pieces::None);
             let zone = if cut_up { self.zone_at(index) } else { None };
@@ -167,6 +194,20 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         let held = member.pieces.saturating_mul(placed.piece_bytes());
         Capacity { bytes: member.covered_bytes.max(held), ..need }
+    }
+
+    /// A node that takes over what `node` has of a resource, stays below half load, and by which no less is tolerated: in
+    /// the same zone if there is one.
+    fn better_node(&self, number: u32, node: NodeRef) -> Option<Pick> {
+        let below_half = |within| self.another_node(number, node, within).filter(|pick| !pick.over_target);
+        let elsewhere = || below_half(None).filter(|&pick| self.keeps_tolerance(number, node, pick));
+        below_half(self.zone_at(node.index)).or_else(elsewhere)
+    }
+
+    /// A node that takes over from one that leaves: as good a one as there is.
+    fn stand_in(&self, number: u32, node: NodeRef) -> Option<Pick> {
+        let in_zone = || self.another_node(number, node, self.zone_at(node.index));
+        self.better_node(number, node).or_else(in_zone).or_else(|| self.another_node(number, node, None))
     }
 
     /// The node that would take over what `node` has of a resource, in the order of its class.
@@ -246,9 +287,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.nodes.detach(link);
         let counted = share.saturating_sub(before.saturating_sub(load(self)));
         if counted > 0 {
-            let entry = self.leaving.entry(node.index).or_insert(Leaving { permille: 0, seq: 0 });
-            entry.permille = entry.permille.saturating_add(counted);
-            entry.seq = self.seq;
+            let until = self.now.saturating_add(self.config.booking_ttl);
+            let entry = self.leaving.entry(node.index).or_insert(Leaving { permille: 0, seq: 0, until });
+            *entry = Leaving { permille: entry.permille.saturating_add(counted), seq: self.seq, until };
         }
     }
 }

@@ -23,7 +23,10 @@ pub(super) enum Status {
     Healthy,
     /// Serves, and gets nothing new.
     Draining,
-    Failed,
+    Failed {
+        /// Whether it was on its way out.
+        draining: bool,
+    },
 }
 
 /// Load of a placement that no report has counted yet. It is in three lists: of its node by number, of all by deadline,
@@ -356,7 +359,7 @@ impl<N: Id> NodeTable<N> {
 
     fn update(&mut self, index: u32, spec: NodeSpec<N>) -> NodeRef {
         let Hot { generation, status, trust, .. } = *self.hot_mut(index);
-        if status == Status::Failed {
+        if matches!(status, Status::Failed { .. }) {
             // It comes back with nothing: handles to what it was must not reach it. What it has earned stays with its id.
             self.hot_mut(index).generation = generation.wrapping_add(1);
             return self.join(index, spec, trust);
@@ -442,12 +445,23 @@ impl<N: Id> NodeTable<N> {
         true
     }
 
+    /// A node that was on its way out stays; `false` when it was not.
+    pub(super) fn undrain(&mut self, handle: NodeRef) -> bool {
+        if self.hot_of(handle).is_none_or(|hot| hot.status != Status::Draining) {
+            return false;
+        }
+        self.hot_mut(handle.index).status = Status::Healthy;
+        self.enter(handle.index);
+        true
+    }
+
     /// Takes a node out and answers the numbers of the resources it carried, and what of each it had counted.
     pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<(u32, Capacity)>> {
         self.get_alive(handle)?;
         self.index.remove(handle.index);
         self.alive -= 1;
-        self.hot_mut(handle.index).status = Status::Failed;
+        let hot = self.hot_mut(handle.index);
+        hot.status = Status::Failed { draining: hot.status == Status::Draining };
         let mut carried = Vec::new();
         while let Some((link, resource)) = self.first_link(handle.index) {
             carried.push((resource, self.links[link].need.saturating_sub(self.booked_on(link))));
@@ -458,12 +472,12 @@ impl<N: Id> NodeTable<N> {
 
     /// A failed node is there again, as it was.
     pub(super) fn revive(&mut self, handle: NodeRef) {
-        if self.hot_of(handle).is_none_or(|hot| hot.status != Status::Failed) {
-            return;
-        }
-        self.hot_mut(handle.index).status = Status::Healthy;
+        let Some(Status::Failed { draining }) = self.hot_of(handle).map(|hot| hot.status) else { return };
         self.alive += 1;
-        self.enter(handle.index);
+        self.hot_mut(handle.index).status = if draining { Status::Draining } else { Status::Healthy };
+        if !draining {
+            self.enter(handle.index);
+        }
     }
 
     fn enter(&mut self, index: u32) {

@@ -1,5 +1,5 @@
-//! Goal: what the crate promises holds after any history. Method: random joins, reports, allocations, pieces, failures and
-//! releases; after each step every promise is checked on the public view alone.
+//! Goal: what the crate promises holds after any history. Method: random joins, reports, allocations, pieces, failures,
+//! drains, rebalances and releases; after each step every promise is checked on the public view alone.
 
 use crate::differential::{Step, node_report, node_spec, step};
 use crate::support::cases;
@@ -7,7 +7,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 use inos_alloc::{
     Allocator, Class, Config, FailoverPlan, HierarchyLimits, MoveBudget, NodeRef, Policy, RegionHubs, RegionId,
-    ResourceSpec, Tiers,
+    ResourceSpec, Tiers, Tolerance,
 };
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -91,13 +91,77 @@ fn check_plan(
     Ok(())
 }
 
+/// What the twin of the other test does not know.
+#[derive(Clone, Debug)]
+enum Plan {
+    Drain { id: u32, moves: u64 },
+    Undrain { id: u32 },
+    Rebalance { moves: u64 },
+    Refill { id: u64 },
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    prop_oneof![
+        (0u32..24, 0u64..20).prop_map(|(id, moves)| Plan::Drain { id, moves }),
+        (0u32..24).prop_map(|id| Plan::Undrain { id }),
+        (0u64..20).prop_map(|moves| Plan::Rebalance { moves }),
+        (0u64..12).prop_map(|id| Plan::Refill { id }),
+    ]
+}
+
+/// What a plan does is checked here, what holds after it by the caller.
+fn carry_out(mesh: &mut Mesh, plan: &Plan, now: Duration) -> Result<(), TestCaseError> {
+    let granted = |mesh: &Mesh| -> Vec<u32> {
+        mesh.resources().map(|id| mesh.placement(&id).map_or(0, |placed| placed.granted)).collect()
+    };
+    let before = granted(mesh);
+    match *plan {
+        Plan::Drain { id, moves } => {
+            let Some(node) = mesh.lookup(&id) else { return Ok(()) };
+            let Ok(drained) = mesh.drain(node, MoveBudget { moves, bytes: u64::MAX }, now) else { return Ok(()) };
+            prop_assert_eq!(mesh.resources_on(node).count(), drained.left);
+            prop_assert!(mesh.is_draining(node));
+            prop_assert!(u64::try_from(drained.moves.len()).unwrap() <= moves);
+            prop_assert!(drained.moves.iter().all(|moved| moved.from == node && mesh.is_healthy(moved.to)));
+            if drained.repairs.is_empty() {
+                prop_assert_eq!(before, granted(mesh));
+            }
+        }
+        Plan::Undrain { id } => {
+            let Some(node) = mesh.lookup(&id) else { return Ok(()) };
+            let was = mesh.is_draining(node);
+            prop_assert_eq!(mesh.undrain(node), was);
+            prop_assert!(!mesh.is_draining(node));
+        }
+        Plan::Rebalance { moves } => {
+            let tolerated: BTreeMap<u64, Tolerance> =
+                mesh.resources().filter_map(|id| Some((id, mesh.placement(&id)?.achieved))).collect();
+            let moved = mesh.rebalance(MoveBudget { moves, bytes: u64::MAX }, now);
+            prop_assert!(u64::try_from(moved.len()).unwrap() <= moves);
+            prop_assert_eq!(before, granted(mesh));
+            for one in moved {
+                let (was, is) = (tolerated[&one.resource], one.achieved);
+                prop_assert!(is.zones >= was.zones && is.regions >= was.regions, "{:?} {:?}", was, is);
+            }
+        }
+        Plan::Refill { id } => {
+            let repair = mesh.refill(&id, now);
+            prop_assert_eq!(repair.is_some(), mesh.resources().any(|other| other == id));
+            let Some(repair) = repair else { return Ok(()) };
+            prop_assert!(repair.pieces.iter().all(|change| change.to.is_none_or(|to| mesh.is_healthy(to))));
+            prop_assert_eq!(mesh.placement(&id).map_or(0, |placed| placed.granted), repair.granted);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(cases(256))]
 
     #[test]
     fn promises_hold_after_any_history(
         seed in any::<u64>(),
-        steps in prop::collection::vec((step(), 0u32..4, 1u32..12, 0u32..5), 1..80),
+        steps in prop::collection::vec((step(), prop::option::weighted(0.2, plan()), 0u32..4, 1u32..12, 0u32..5), 1..80),
     ) {
         let mut mesh = Mesh::new(Config { seed, ..Config::default() });
         let mut specs = BTreeMap::new();
@@ -105,7 +169,7 @@ proptest! {
         for id in 0..12 {
             mesh.upsert(node_spec(id, id % 3, id % 2, 0, 8 << 30));
         }
-        for (step, cut, data, parity) in steps {
+        for (step, plan, cut, data, parity) in steps {
             // What time alone changes is done before the step.
             while mesh.poll_expired(now).is_some() {}
             let before = loads(&mesh);
@@ -181,6 +245,13 @@ proptest! {
                 }
             }
             check_all(&mesh, &specs)?;
+            if let Some(plan) = plan {
+                while mesh.poll_expired(now).is_some() {}
+                let before = loads(&mesh);
+                carry_out(&mut mesh, &plan, now)?;
+                check_raised(&mesh, &before)?;
+                check_all(&mesh, &specs)?;
+            }
         }
         for id in mesh.resources().collect::<Vec<_>>() {
             prop_assert!(mesh.release(&id));

@@ -4,7 +4,7 @@
 use crate::support::{GIB, MIB, Mesh, T0, blob, block, effective, load_report, mesh, node, tally, zone_of};
 use alloc::collections::BTreeMap;
 use inos_alloc::{
-    Allocator, Config, DrainError, MoveBudget, NodeRef, Piece, Policy, RemoveError, Temperature, Tolerance,
+    Allocator, Config, DrainError, MoveBudget, NodeRef, Piece, Policy, RemoveError, Temperature, Tolerance, Worker,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -184,4 +184,109 @@ fn what_filled_a_floor_above_half_load_goes_first() {
     from.sort();
     assert_eq!(from, nodes[2..]);
     assert_eq!(mesh.placement(&1).unwrap().over_target, 0);
+}
+
+#[test]
+fn a_drained_node_stays_drained_until_it_is_told_to_stay() {
+    let (mut mesh, nodes) = mesh(24, GIB);
+    let placed = mesh.allocate(1, &blob(5 * MIB), &Policy::default(), T0).unwrap();
+    let leaving = placed.replicas[3];
+    let nothing = MoveBudget { moves: 0, bytes: 0 };
+    assert_eq!(mesh.drain(leaving, nothing, T0).unwrap().left, 1);
+    // It has a share of the resource, and still gets no piece of it.
+    let chunks = mesh.place_chunks(&1, 5, 5, &Policy::default(), T0).unwrap();
+    assert!(!chunks.holders.contains(&leaving));
+    assert!(Worker::of(&mesh, leaving).is_none() && Worker::of(&mesh, nodes[0]).is_some());
+    // Nor does it after a failure.
+    let _ = mesh.node_failed(leaving, T0);
+    let _ = mesh.node_returned(leaving, T0).unwrap();
+    assert!(mesh.is_draining(leaving));
+    for id in 2..60 {
+        let placed = mesh.allocate(id, &block(MIB, Temperature::Hot), &Policy::default(), T0).unwrap();
+        assert!(!placed.replicas.contains(&leaving));
+    }
+    assert!(mesh.undrain(leaving) && !mesh.undrain(leaving) && !mesh.is_draining(leaving));
+    let placed = mesh.allocate(60, &block(MIB, Temperature::Hot), &Policy::default(), T0).unwrap();
+    assert!(placed.replicas.contains(&leaving));
+}
+
+#[test]
+fn a_drain_goes_below_half_load_where_there_is_room() {
+    // One node more in each region; the one in the region of the leaving one is busy.
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let nodes: Vec<NodeRef> = (0..6).map(|id| mesh.upsert(node(id, id % 3, 0, GIB))).collect();
+    for &busy in &nodes[3..] {
+        mesh.report(busy, load_report(600, 0), T0).unwrap();
+    }
+    let placed = mesh.allocate(1, &block(MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    assert_eq!((placed.over_target, placed.achieved.regions), (0, 2));
+    // Elsewhere there is room, but two copies would be in one region.
+    mesh.report(nodes[4], load_report(0, 0), T0).unwrap();
+    let moved = &mesh.drain(nodes[0], MoveBudget::UNLIMITED, T0).unwrap().moves[0];
+    assert_eq!((moved.to, moved.achieved.regions), (nodes[3], 2));
+    // Of two regions to go to, the one with room: a fourth region is as good.
+    let fourth = mesh.upsert(node(6, 3, 0, GIB));
+    let moved = &mesh.drain(nodes[2], MoveBudget::UNLIMITED, T0).unwrap().moves[0];
+    assert_eq!((moved.to, moved.achieved.regions), (fourth, 2));
+}
+
+#[test]
+fn a_rebalance_keeps_what_is_tolerated() {
+    // Three copies in three regions; the only idle node is in a region that has one.
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let nodes: Vec<NodeRef> = (0..3).map(|id| mesh.upsert(node(id, id, 0, GIB))).collect();
+    for id in 0..20 {
+        let _ = mesh.allocate(id, &block(MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    }
+    report_all(&mut mesh, &nodes, 1, &BTreeMap::from([(nodes[0], 100), (nodes[1], 100)]));
+    mesh.upsert(node(3, 2, 0, GIB));
+    let moves = mesh.rebalance(MoveBudget::UNLIMITED, T0);
+    assert!(moves.iter().all(|moved| moved.from == nodes[2]), "{moves:?}");
+    assert_eq!(mesh.rebalance(MoveBudget { moves: u64::MAX, bytes: 0 }, T0), []);
+}
+
+#[test]
+fn what_left_is_counted_off_until_a_report_counts_it() {
+    let (mut mesh, mut nodes) = mesh(24, 1000 * MIB);
+    for id in 0..240 {
+        let _ = mesh.allocate(id, &block(2 * MIB, Temperature::Hot), &Policy::default(), T0).unwrap();
+    }
+    report_all(&mut mesh, &nodes, 2, &BTreeMap::new());
+    let old = mesh.seq();
+    for id in 24..48 {
+        nodes.push(mesh.upsert(node(id, id % 6, id / 6 % 4, 1000 * MIB)));
+    }
+    assert!(!mesh.rebalance(MoveBudget::UNLIMITED, T0).is_empty());
+    // Reports that do not count the moves yet change nothing about it.
+    for &node in &nodes[..24] {
+        mesh.report(node, load_report(140, old), T0).unwrap();
+    }
+    assert_eq!(mesh.rebalance(MoveBudget::UNLIMITED, T0), []);
+    // Who never counts them is believed in the end.
+    let later = inos_alloc::BOOKING_TTL;
+    for &node in &nodes {
+        let seq = if nodes[..24].contains(&node) { old } else { mesh.seq() };
+        let load = if nodes[..24].contains(&node) { 140 } else { 70 };
+        mesh.report(node, load_report(load, seq), later - core::time::Duration::from_millis(1)).unwrap();
+    }
+    assert!(!mesh.rebalance(MoveBudget::UNLIMITED, later).is_empty());
+}
+
+#[test]
+fn who_came_below_half_load_keeps_what_filled_a_floor() {
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let nodes: Vec<NodeRef> = (0..5).map(|id| mesh.upsert(node(id, id, 0, 1000 * MIB))).collect();
+    for &node in &nodes {
+        mesh.report(node, load_report(600, 0), T0).unwrap();
+    }
+    let placed = mesh.allocate(1, &blob(MIB - 1), &Policy::default(), T0).unwrap();
+    assert_eq!(placed.over_target, 5);
+    for &node in &nodes[..4] {
+        mesh.report(node, load_report(300, placed.seq), T0).unwrap();
+    }
+    for id in 5..8 {
+        mesh.upsert(node(id, id, 0, 1000 * MIB));
+    }
+    let moves = mesh.rebalance(MoveBudget { moves: 1, bytes: u64::MAX }, T0);
+    assert_eq!((moves[0].from, mesh.placement(&1).unwrap().over_target), (nodes[4], 0));
 }
