@@ -7,6 +7,7 @@ mod moves;
 mod nodes;
 mod pieces;
 mod queue;
+mod resize;
 mod roles;
 mod route;
 mod select;

@@ -133,6 +133,19 @@ pub enum ReturnError {
     NotFailed,
 }
 
+/// Why [`Allocator::resize`](crate::Allocator::resize) refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ResizeError {
+    /// The caller's fault: the resource is not placed.
+    #[error("the resource is not placed")]
+    UnknownResource,
+    /// The caller's fault: the nodes of the resource share its pieces, so that another count would move all of them. Release
+    /// it and allocate it with another demand.
+    #[error("the nodes of the resource share its pieces")]
+    Pieces,
+}
+
 /// Why [`Allocator::drain`](crate::Allocator::drain) refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -117,7 +117,7 @@ pub use allocator::{Allocator, MAX_PIECES, NodeLoad};
 pub use demand::{
     DemandMetrics, DemandMonitor, DemandPolicy, DemandPolicyError, Hold, Replicas, Scale, SignalWeights, Signals,
 };
-pub use error::{AllocateError, DrainError, PlaceError, RemoveError, ReportError, ReturnError};
+pub use error::{AllocateError, DrainError, PlaceError, RemoveError, ReportError, ResizeError, ReturnError};
 pub use hierarchy::{
     Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubMoves, HubSet,
     HubShortfall, LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role,

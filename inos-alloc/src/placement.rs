@@ -140,7 +140,8 @@ pub struct Repair<R> {
     pub waits_until: Option<Duration>,
     /// Nodes that carry it from now on. A resource that is copied whole has to be copied to each of them.
     pub recruited: Vec<NodeRef>,
-    /// Nodes that carry it no more, though they have not failed. Only a hierarchy drops nodes: its regions stay even.
+    /// Nodes that carry it no more, though they have not failed. A [`resize`](crate::Allocator::resize) drops nodes, and a
+    /// hierarchy does: its regions stay even.
     /// Which pieces go where is told by [`hub_moves`](crate::hub_moves) on the layouts of
     /// [`Allocator::hierarchy`](crate::Allocator::hierarchy) before and after; a seed that was none is sent everything.
     pub dropped: Vec<NodeRef>,

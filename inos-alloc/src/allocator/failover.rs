@@ -167,8 +167,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let has_all = count_u32(placed.members.len()) >= placed.want;
             if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
                 self.unqueue(number);
-            } else if placed.queued.is_none() {
-                // What could not be repaired may have a source now.
+            } else if !matches!(placed.queued, Some(Queued::Until(_))) {
+                // It tolerates more than before; what could not be repaired may have a source now.
                 self.queue_due(number);
             }
         }
@@ -234,7 +234,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Recruits and gives lost pieces new nodes, as far as the budget covers it. `waits_until` of the answer says when it
     /// goes on: now when the budget was the reason.
-    fn mend(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Mended<R> {
+    pub(super) fn mend(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Mended<R> {
         let placed = &self.resources[number];
         let (remaining, unrecoverable) = self.survival(placed);
         if unrecoverable > 0 && placed.members.is_empty() && lost == Lost::Waits {
@@ -289,8 +289,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 let Resource { absent, pieces, .. } = &mut self.resources[number];
                 absent.retain(|member| pieces.held_by(member.node) > 0);
             }
-            // What is due keeps its place.
-            Some(_) if out_of_budget && self.resources[number].queued.is_some() => {}
+            // It tolerates more than when it was queued.
+            Some(_) if out_of_budget => self.queue_due(number),
             Some(until) => self.queue_until(number, until),
         }
         let pieces = pieces.moves;
@@ -301,7 +301,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// A repair in which nothing has happened yet.
-    fn waiting(&self, number: u32) -> Repair<R> {
+    pub(super) fn waiting(&self, number: u32) -> Repair<R> {
         let waits_until = self.resources[number].queued.map(|queued| match queued {
             Queued::Until(due) => due,
             Queued::Due(_) => self.now,
@@ -419,7 +419,7 @@ pub(super) struct Mended<R> {
 
 /// What becomes of that which has no source left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lost {
+pub(super) enum Lost {
     /// It stays where it was, for its nodes to bring it back.
     Waits,
     /// It gets new nodes, to be filled from elsewhere.

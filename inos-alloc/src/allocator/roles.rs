@@ -208,9 +208,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             }
             Part::First => {
                 repair.waits_until = Some(self.now);
-                if self.resources[number].queued.is_none() {
-                    self.queue_until(number, self.now);
-                }
+                self.queue_due(number);
             }
         }
         Mended { repair, changed }
@@ -294,7 +292,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut dropped = Vec::new();
         for mut member in members {
             if let Some(share) = shares.remove(&member.node) {
-                self.resize(number, &mut member, share.bytes);
+                self.hold(number, &mut member, share.bytes);
                 member.pieces = share.pieces;
                 stayed.push(member);
             } else {
@@ -352,7 +350,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Books what a member has to hold beyond what it has, or gives back what it has beyond that.
-    fn resize(&mut self, number: u32, member: &mut Member, bytes: u64) {
+    fn hold(&mut self, number: u32, member: &mut Member, bytes: u64) {
         let has = member.covered_bytes;
         member.covered_bytes = bytes;
         if bytes > has {

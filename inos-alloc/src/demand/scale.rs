@@ -22,7 +22,8 @@ impl Replicas {
     }
 }
 
-/// What [`DemandMonitor::decide`](crate::DemandMonitor::decide) answers.
+/// What [`DemandMonitor::decide`](crate::DemandMonitor::decide) answers. [`Allocator::resize`](crate::Allocator::resize) does
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// Recruit replicas until there are `to`, more than there are now.

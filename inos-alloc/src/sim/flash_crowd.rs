@@ -3,7 +3,7 @@
 //! The monitor sees what the mean replica serves. The allocator has no call that changes the count of a resource, so a step
 //! releases the object and allocates it anew. What it was on serves until the others have it, and deletes it then.
 
-use super::world::{GIB, KIB, World, blob, spec_of};
+use super::world::{Arrival, GIB, KIB, World, blob, spec_of};
 use super::{Options, Report, Rng, narrow};
 use crate::{
     ChunkRouter, Config, DemandMonitor, DemandPolicy, NodeRef, Policy, RegionId, Replicas, RequestEnd, RequestId,
@@ -58,9 +58,9 @@ fn per_second(base: u64, now: Duration) -> u64 {
     (at_doubling + at_doubling * rest / DOUBLING_S).min(base * RISES)
 }
 
-/// Exactly `count` nodes, whatever the size.
-fn exactly(count: u32) -> Policy {
-    let tier = Tier { size_below: u64::MAX, base: count, ceiling: count };
+/// The floor at first, up to the ceiling later.
+fn policy() -> Policy {
+    let tier = Tier { size_below: u64::MAX, base: FLOOR, ceiling: CEILING };
     Policy { tiers: Tiers { floor: FLOOR, tiers: [tier; 6], ..Tiers::default() }, ..Policy::default() }
 }
 
@@ -81,9 +81,9 @@ impl Crowd {
 
     fn set_count(&mut self, count: u32) {
         let before = self.world.tally.moves;
-        let placed = self.world.place_anew(OBJECT, blob(OBJECT_BYTES), &exactly(count));
+        let shortfall = self.world.resize(OBJECT, count);
         self.copied += self.world.tally.moves - before;
-        self.short += u64::from(placed.is_none_or(|placed| placed.shortfall > 0));
+        self.short += u64::from(shortfall != Some(0));
     }
 
     /// Tells the routers who has the object by now.
@@ -115,7 +115,7 @@ pub(super) fn run(options: &Options, report: &mut Report) {
         ChunkRouter::new(RouterConfig { seed, select: RouteSelect::TwoChoices, ..RouterConfig::default() })
     });
     let mut crowd = Crowd { routers: routers.collect(), world, told: Vec::new(), copied: 0, short: 0 };
-    crowd.set_count(FLOOR);
+    let _ = crowd.world.place(OBJECT, blob(OBJECT_BYTES), &policy(), Arrival::AtOnce);
 
     let full = Signals {
         accesses: FULL_PER_SECOND,
@@ -213,7 +213,7 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     report.count("steps down", metrics.steps_down, "steps");
     report.count("replicas added", metrics.replicas_added, "replicas");
     report.count("replicas dropped", metrics.replicas_dropped, "replicas");
-    report.count("replicas copied, for want of a call that keeps the others", crowd.copied, "replicas");
+    report.count("replicas copied", crowd.copied, "replicas");
     report.count("changes of direction", metrics.reversals, "");
     report.milli("most load of a node over 10 s", most_load, "");
     took.sort_unstable();
@@ -229,6 +229,7 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     let (least, enough) = (base * RISES * 8 / 100, base * RISES * 32 / 100);
     report.promise("the count follows the demand", (least..=enough).contains(&u64::from(most)));
     report.promise("every step finds its nodes", crowd.short == 0);
+    report.promise("what is added is copied, and nothing else", crowd.copied == metrics.replicas_added);
     report.promise("it goes up once and down once", metrics.reversals <= 1 && metrics.net_replicas == 0);
     report.promise("it ends where it began", count == u64::from(FLOOR));
     report.promise("and rests", last_change + REST <= END);

@@ -346,25 +346,26 @@ impl<E> World<E> {
         Some(placed)
     }
 
-    /// Places a resource of one item on other nodes, perhaps some of the same. Those that have it and are not among them
-    /// delete it when all others have it, see [`World::holders_whole`].
-    pub(super) fn place_anew(&mut self, id: u64, spec: ResourceSpec, policy: &Policy) -> Option<Placement> {
-        let first = !self.mesh.release(&id);
-        let placed = self.mesh.allocate(id, &spec, policy, self.now).ok()?;
+    /// Gives a resource of one item another count; what it lacks then. Who is dropped deletes it when all others have it, see
+    /// [`World::holders_whole`].
+    pub(super) fn resize(&mut self, id: u64, count: u32) -> Option<u32> {
+        let changed = self.mesh.resize(&id, count, self.now).ok()?;
         self.trace.add(id);
-        let target = replica_target(&spec, &policy.tiers);
-        self.ledger.insert(id, Entry { spec, target, layout: Layout::Whole });
+        self.ledger.get_mut(&id)?.target.want = changed.want;
         let content = Content { resource: id, item: Item::Whole };
-        for &node in &placed.replicas {
+        for &node in &changed.recruited {
             self.trace.add(u64::from(node.index));
             let Some(node) = self.number(node) else { continue };
-            self.tell(node);
-            if !self.disks.holds(node, content) {
-                self.start(node, content, None, first);
-                self.tally.moves += 1;
+            self.start(node, content, None, false);
+            self.tally.moves += 1;
+        }
+        for &node in &changed.dropped {
+            self.trace.add(u64::from(node.index));
+            if let Some(node) = self.number(node) {
+                self.tell(node);
             }
         }
-        Some(placed)
+        Some(changed.shortfall)
     }
 
     /// The nodes that have the whole of a resource. When all that are to have it do, the others delete it.

@@ -98,6 +98,7 @@ enum Plan {
     Undrain { id: u32 },
     Rebalance { moves: u64 },
     Refill { id: u64 },
+    Resize { id: u64, want: u32 },
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -106,6 +107,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         (0u32..24).prop_map(|id| Plan::Undrain { id }),
         (0u64..20).prop_map(|moves| Plan::Rebalance { moves }),
         (0u64..12).prop_map(|id| Plan::Refill { id }),
+        (0u64..12, 0u32..20).prop_map(|(id, want)| Plan::Resize { id, want }),
     ]
 }
 
@@ -143,6 +145,18 @@ fn carry_out(mesh: &mut Mesh, plan: &Plan, now: Duration) -> Result<(), TestCase
                 let (was, is) = (tolerated[&one.resource], one.achieved);
                 prop_assert!(is.zones >= was.zones && is.regions >= was.regions, "{:?} {:?}", was, is);
             }
+        }
+        Plan::Resize { id, want } => {
+            let had = mesh.placement(&id).map_or(Vec::new(), |placed| placed.replicas);
+            let Ok(changed) = mesh.resize(&id, want, now) else { return Ok(()) };
+            let target = mesh.explain(&id).unwrap().target;
+            prop_assert_eq!((changed.want, target.want), (target.want, want.min(target.ceiling).max(target.floor)));
+            let has = mesh.placement(&id).map_or(Vec::new(), |placed| placed.replicas);
+            prop_assert!(changed.recruited.is_empty() || changed.dropped.is_empty());
+            prop_assert!(changed.dropped.is_empty() || changed.granted == changed.want);
+            prop_assert_eq!(has.len() + changed.dropped.len(), had.len() + changed.recruited.len());
+            prop_assert!(had.iter().all(|node| has.contains(node) != changed.dropped.contains(node)));
+            prop_assert_eq!(had.first(), if had.is_empty() { None } else { has.first() });
         }
         Plan::Refill { id } => {
             let repair = mesh.refill(&id, now);

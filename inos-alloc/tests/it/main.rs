@@ -19,6 +19,7 @@ mod massive;
 mod moves;
 mod pieces;
 mod placement;
+mod resize;
 mod returns;
 mod route;
 mod router;

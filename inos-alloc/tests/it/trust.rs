@@ -3,7 +3,9 @@
 
 use crate::support::{GIB, MIB, T0, blob, block, load_report, mesh, node};
 use core::time::Duration;
-use inos_alloc::{Allocator, Class, Config, NodeRef, Outcome, Policy, ResourceSpec, Temperature, TrustPolicy};
+use inos_alloc::{
+    Allocator, Class, Config, NodeRef, Outcome, Policy, Requirements, ResourceSpec, Temperature, TrustPolicy,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -241,4 +243,28 @@ fn what_is_carried_is_a_share_of_the_capacity_there_is() {
     mesh.upsert(node(0, 0, 0, GIB));
     mesh.report(carrier, load_report(0, seq), Duration::from_secs(60)).unwrap();
     assert_eq!(mesh.load(carrier).unwrap().share_permille, 100);
+}
+
+#[test]
+fn what_it_has_not_counted_yet_need_not_be_in_its_report() {
+    let (mut mesh, node, seq) = trusted();
+    let later = Duration::from_secs(61);
+    mesh.report(node, load_report(98, seq), later).unwrap();
+    let _ = mesh.allocate(2, &block(100 * MIB, Temperature::Cold), &Policy::default(), later).unwrap();
+    mesh.report(node, load_report(98, seq), later).unwrap();
+    assert_eq!(mesh.load(node).unwrap().share_permille, 200);
+    mesh.report(node, load_report(98, mesh.seq()), later).unwrap();
+    assert_eq!(mesh.load(node).unwrap().share_permille, 100);
+}
+
+#[test]
+fn bytes_and_memory_are_not_added_up() {
+    let (mut mesh, node, seq) = trusted();
+    // A tenth of its bytes, and a tenth of its memory: the load of both is a tenth.
+    let requires = Requirements { memory_mb: (1 << 20) / 10, ..Requirements::default() };
+    let later = Duration::from_secs(61);
+    let spec = ResourceSpec { requires, ..block(0, Temperature::Cold) };
+    assert!(mesh.allocate(2, &spec, &Policy::default(), later).unwrap().seq > seq);
+    mesh.report(node, load_report(100, mesh.seq()), later).unwrap();
+    assert_eq!(mesh.load(node).unwrap().share_permille, 200);
 }
