@@ -111,6 +111,7 @@ impl<R> Resource<R> {
 
 /// Load of one node, as the allocator sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeLoad {
     /// What the node reported last; zero before its first report.
     pub reported: Permille,

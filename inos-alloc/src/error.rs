@@ -146,6 +146,14 @@ pub enum ResizeError {
     Pieces,
 }
 
+/// Why a number is no [`Permille`](crate::Permille) and no [`Demand`](crate::Demand).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{value} thousandths, and 1000 are all")]
+pub struct OutOfRange {
+    /// The number.
+    pub value: u16,
+}
+
 /// Why [`Allocator::drain`](crate::Allocator::drain) refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

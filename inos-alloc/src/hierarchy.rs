@@ -103,6 +103,7 @@ impl HierarchyLimits {
 
 /// What a node does for a resource, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Role {
     /// It caches what it is asked for.
     Edge,

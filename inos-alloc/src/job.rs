@@ -12,6 +12,7 @@ use crate::units::{Capabilities, Requirements};
 
 /// A healthy node that may work on a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Worker {
     /// The node.
     pub node: NodeRef,
@@ -49,6 +50,7 @@ impl Worker {
 
 /// The part of a job that one node does: bytes `start..start + len` of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Share {
     /// Who does it.
     pub node: NodeRef,
@@ -60,6 +62,7 @@ pub struct Share {
 
 /// Who does what of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Distribution {
     /// How many nodes a job of this size is worth: [`nodes_for_job`].
     pub want: u32,

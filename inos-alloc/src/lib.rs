@@ -73,8 +73,6 @@
 //! - A failure changes the resources on the failed nodes and no others. No rebalance makes one tolerate less.
 //! - Under constant demand a count moves in one direction, then rests.
 //!
-//! `docs/policy.md` has every rule and constant.
-//!
 //! # Limits
 //!
 //! | what | limit |
@@ -88,8 +86,8 @@
 //!
 //! # Features
 //!
-//! `sim`: a deterministic simulator of meshes that fail, lie and report late (`docs/simulation.md`), and its program
-//! `alloc-sim`. The crate needs `alloc`. Papers and measurements are in `docs/policy.md` and `docs/performance.md`.
+//! `serde`: for what goes in and comes out of decisions. `sim`: a simulator (`docs/simulation.md`) and its program, `alloc-sim`.
+//! `docs/policy.md` has every rule, constant and paper, `docs/performance.md` the measurements. The crate needs `alloc`.
 
 extern crate alloc;
 
@@ -117,7 +115,9 @@ pub use allocator::{Allocator, MAX_PIECES, NodeLoad};
 pub use demand::{
     DemandMetrics, DemandMonitor, DemandPolicy, DemandPolicyError, Hold, Replicas, Scale, SignalWeights, Signals,
 };
-pub use error::{AllocateError, DrainError, PlaceError, RemoveError, ReportError, ResizeError, ReturnError};
+pub use error::{
+    AllocateError, DrainError, OutOfRange, PlaceError, RemoveError, ReportError, ResizeError, ReturnError,
+};
 pub use hierarchy::{
     Candidate, ChangedPiece, Hierarchy, HierarchyError, HierarchyLimits, HubIndexes, HubLayout, HubMoves, HubSet,
     HubShortfall, LayoutError, MAX_LAYOUT_PIECES, MoveCount, PieceHubs, RegionEdges, RegionHubs, Role,

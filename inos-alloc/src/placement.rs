@@ -12,6 +12,7 @@ use crate::units::{Capacity, Permille, RegionId, ZoneId};
 /// How many failures at once are survived, whichever they are. Each number stands alone: that many nodes, or that many
 /// zones, or that many regions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tolerance {
     /// Nodes that may fail.
     pub nodes: u32,
@@ -33,6 +34,7 @@ impl Tolerance {
 
 /// Which nodes carry a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Placement {
     /// The node that answers first; always `replicas[0]`.
     pub primary: NodeRef,
@@ -59,6 +61,7 @@ pub struct Placement {
 
 /// Where the chunks of a resource are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ChunkPlacement {
     /// Holders of all chunks in order, `copies` per chunk: `holders.len() == chunks * copies`.
     pub holders: Vec<NodeRef>,
@@ -86,6 +89,7 @@ impl ChunkPlacement {
 
 /// Where the shards of one stripe are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StripePlacement {
     /// The node of each shard, data first: `nodes.len() == data + parity`. A node appears more than once when there are
     /// fewer nodes than shards.
@@ -98,6 +102,7 @@ pub struct StripePlacement {
 
 /// A piece of a resource that is cut up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Piece {
     /// One copy of a chunk.
     Chunk {
@@ -115,6 +120,7 @@ pub enum Piece {
 
 /// A lost piece and its new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PieceMove {
     /// What was lost.
     pub piece: Piece,
@@ -128,6 +134,7 @@ pub struct PieceMove {
 
 /// What a failure changes for one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Repair<R> {
     /// The resource.
     pub resource: R,
@@ -172,6 +179,7 @@ pub struct Repair<R> {
 /// What a failure changes: one entry per affected resource, the least remaining tolerance first. A resource that is not
 /// named did not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FailoverPlan<R> {
     /// Nodes that this call took out. Unknown handles and nodes that had failed before are left out.
     pub failed: Vec<NodeRef>,
@@ -181,6 +189,7 @@ pub struct FailoverPlan<R> {
 
 /// What a node that came back still carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Returned<R> {
     /// Resources that it carries again, in ascending order. What else it has is not its own any more, and nothing is only on
     /// it.
@@ -189,6 +198,7 @@ pub struct Returned<R> {
 
 /// A replica, with the pieces it is made of, goes to another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Move<R> {
     /// The resource.
     pub resource: R,
@@ -210,6 +220,7 @@ pub struct Move<R> {
 
 /// What a drain planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Drain<R> {
     /// Moves, in the order of resources.
     pub moves: Vec<Move<R>>,
@@ -222,6 +233,7 @@ pub struct Drain<R> {
 
 /// Why a resource is where it is, as things are now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Explanation {
     /// The count it deserves, its floor and its ceiling.
     pub target: Target,
@@ -245,6 +257,7 @@ pub struct Explanation {
 
 /// One node of a resource in an [`Explanation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reason {
     /// The node.
     pub node: NodeRef,
@@ -270,6 +283,7 @@ pub struct Reason {
 
 /// A booking that no report confirmed in time. Its load is no longer counted on its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExpiredBooking<R> {
     /// The resource that was placed.
     pub resource: R,

@@ -21,6 +21,7 @@ pub const STREAM_LATENCY_BELOW: Duration = Duration::from_millis(50);
 
 /// What an [`Allocator`](crate::Allocator) is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Config {
     /// Settles ties. Allocators with the same seed and the same inputs decide alike.
     pub seed: u64,
@@ -43,6 +44,7 @@ impl Default for Config {
 
 /// How one of several suitable nodes is chosen, for the classes that do not go by latency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Select {
     /// The least loaded. For an allocator that makes all decisions itself: its bookings keep its view fresh.
     #[default]
@@ -60,6 +62,7 @@ pub enum Select {
 /// price as a share of the highest price among the compared; flags that the node lacks as a share of 64; what reputation
 /// lacks to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Weights {
     /// Of the load.
     pub load: u16,
@@ -88,6 +91,7 @@ impl Default for Weights {
 
 /// How much may be moved: what a repair, a drain or a rebalance may plan in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MoveBudget {
     /// Replicas of whole resources, pieces of others, and the nodes that a hierarchy is planned to get.
     pub moves: u64,
@@ -117,6 +121,7 @@ impl MoveBudget {
 
 /// What one allocation asks for beyond its [`ResourceSpec`](crate::ResourceSpec).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Policy {
     /// Region of the consumer. Streams and fast state need it; the other classes use it to choose the primary.
     pub near: Option<RegionId>,

@@ -14,6 +14,7 @@ pub const STRIPE_PARITY: u32 = 20;
 
 /// How the nodes of a resource share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Scheme {
     /// Every node holds the whole.
     Copies,

@@ -6,6 +6,7 @@ use crate::units::{Capabilities, Capacity, Demand, Permille, RegionId, Requireme
 
 /// A resource as the allocator sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ResourceSpec {
     /// Plain size in bytes.
     pub size: u64,
@@ -21,6 +22,7 @@ pub struct ResourceSpec {
 
 /// Which rule applies to a resource. `docs/policy.md` has the table of counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Class {
     /// A file. Size, demand and budget decide the count; the nodes are spread over regions and zones.
     Blob,
@@ -51,6 +53,7 @@ pub enum Class {
 
 /// How often a block of storage is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Temperature {
     /// Often: 7 replicas.
     Hot,
@@ -62,6 +65,7 @@ pub enum Temperature {
 
 /// How replicas of shared state settle conflicting writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Resolution {
     /// The last write wins.
     LastWriteWins,
@@ -73,6 +77,7 @@ pub enum Resolution {
 
 /// A node as it joins. `N` is the integrator's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeSpec<N> {
     /// Who it is.
     pub id: N,
@@ -91,6 +96,7 @@ pub struct NodeSpec<N> {
 /// A handle to a node of one allocator. A slot that is used again gets the next generation, so an old handle never
 /// means a new node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeRef {
     /// Slot of the node, dense from 0.
     pub index: u32,
@@ -100,6 +106,7 @@ pub struct NodeRef {
 
 /// What a node says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeReport {
     /// Its load, with every placement up to `seq` counted.
     pub load: Permille,

@@ -7,6 +7,7 @@ const GIB: u64 = 1 << 30;
 
 /// One size tier of [`Tiers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tier {
     /// The tier holds sizes below this, in bytes; the last tier holds every size left over, whatever is written here.
     pub size_below: u64,
@@ -18,6 +19,7 @@ pub struct Tier {
 
 /// One step of the budget multiplier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BudgetStep {
     /// The step holds budgets below this, in credits; the last step holds every budget left over.
     pub budget_below: u64,
@@ -27,6 +29,7 @@ pub struct BudgetStep {
 
 /// Which ceiling bounds the count of a [`Class::Blob`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Ceiling {
     /// The ceiling of the resource's size tier.
     #[default]
@@ -37,6 +40,7 @@ pub enum Ceiling {
 
 /// The table behind the count of a [`Class::Blob`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tiers {
     /// Size tiers, in ascending order of `size_below`.
     pub tiers: [Tier; 6],
@@ -97,6 +101,7 @@ impl Default for Tiers {
 
 /// How many nodes a resource deserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Target {
     /// The count to reach, `floor..=ceiling`.
     pub want: u32,

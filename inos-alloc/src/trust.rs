@@ -7,6 +7,7 @@ use crate::units::Permille;
 
 /// What came of a request to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Outcome {
     /// It served what was asked, in time.
     Served,
@@ -20,6 +21,7 @@ pub enum Outcome {
 
 /// How outcomes count, and how fast a node is given more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct TrustPolicy {
     /// Half of what sets a reputation apart from neutral is forgotten in this time; one hour by default. Zero forgets
     /// everything at once.

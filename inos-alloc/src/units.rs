@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::error::OutOfRange;
+
 /// A share in thousandths, `0..=1000`. Decisions use no floats, so that every target decides alike.
 ///
 /// ```
@@ -12,6 +14,7 @@ use core::fmt;
 /// assert_eq!(Permille::saturating(9_999), Permille::FULL);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u16", into = "u16"))]
 pub struct Permille(u16);
 
 impl Permille {
@@ -39,6 +42,20 @@ impl Permille {
     }
 }
 
+impl TryFrom<u16> for Permille {
+    type Error = OutOfRange;
+
+    fn try_from(value: u16) -> Result<Self, OutOfRange> {
+        Self::new(value).ok_or(OutOfRange { value })
+    }
+}
+
+impl From<Permille> for u16 {
+    fn from(value: Permille) -> Self {
+        value.value()
+    }
+}
+
 /// How much a resource is asked for, in thousandths: 0 is nobody, 1000 is as much as the integrator's scale knows.
 ///
 /// ```
@@ -48,6 +65,7 @@ impl Permille {
 /// assert_eq!(Demand::new(1001), None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u16", into = "u16"))]
 pub struct Demand(u16);
 
 impl Demand {
@@ -75,13 +93,29 @@ impl Demand {
     }
 }
 
+impl TryFrom<u16> for Demand {
+    type Error = OutOfRange;
+
+    fn try_from(value: u16) -> Result<Self, OutOfRange> {
+        Self::new(value).ok_or(OutOfRange { value })
+    }
+}
+
+impl From<Demand> for u16 {
+    fn from(value: Demand) -> Self {
+        value.permille()
+    }
+}
+
 /// A region: nodes that are close to each other in latency. The numbers are the integrator's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RegionId(pub u32);
 
 /// A failure domain inside a region. Zone 0 of region 1 and zone 0 of region 2 are two zones, so ids may be unique in the
 /// whole mesh or only within their region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ZoneId(pub u32);
 
 /// A set of capabilities, as 64 flags.
@@ -95,6 +129,7 @@ pub struct ZoneId(pub u32);
 /// assert_eq!(Capabilities::bit(64), None);
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Capabilities(u64);
 
 impl Capabilities {
@@ -136,6 +171,7 @@ impl fmt::Debug for Capabilities {
 
 /// An amount of what a node has to give, or of what a resource takes from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Capacity {
     /// Storage in bytes.
     pub bytes: u64,
@@ -180,6 +216,7 @@ impl Capacity {
 
 /// What a node must have to carry a resource at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Requirements {
     /// Flags that must all be set on the node, such as [`Capabilities::GPU`].
     pub capabilities: Capabilities,

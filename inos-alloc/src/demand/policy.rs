@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Amounts of what a resource was used for; or, in a policy, the amounts that count as full demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Signals {
     /// Requests served.
     pub accesses: u64,
@@ -25,6 +26,7 @@ impl Signals {
 
 /// What each signal contributes to the score, in thousandths. They add up to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SignalWeights {
     /// Of requests.
     pub accesses: u16,
@@ -51,6 +53,7 @@ impl Default for SignalWeights {
 
 /// When and how far a [`DemandMonitor`](crate::DemandMonitor) scales. `docs/policy.md` says where each default is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DemandPolicy {
     /// The amounts per [`per`](Self::per) that count as 1.0. More counts as 1.0 too. A signal whose full scale is zero is
     /// not measured: it counts as 0, and its weight goes to no other.

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 /// The replicas of a resource, and how many there may be. A ceiling below the floor counts as one that is the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Replicas {
     /// How many there are.
     pub count: u32,
@@ -25,6 +26,7 @@ impl Replicas {
 /// What [`DemandMonitor::decide`](crate::DemandMonitor::decide) answers. [`Allocator::resize`](crate::Allocator::resize) does
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Scale {
     /// Recruit replicas until there are `to`, more than there are now.
     Up {
@@ -42,6 +44,7 @@ pub enum Scale {
 
 /// Why a count stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Hold {
     /// The score is between the thresholds, or at one of them.
     Steady,
@@ -66,6 +69,7 @@ pub enum Hold {
 
 /// What a [`DemandMonitor`](crate::DemandMonitor) has done so far. A step told and not carried out is counted as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DemandMetrics {
     /// Resources remembered at present.
     pub tracked: u32,

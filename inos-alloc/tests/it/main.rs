@@ -24,5 +24,7 @@ mod returns;
 mod route;
 mod router;
 mod scenarios;
+#[cfg(feature = "serde")]
+mod serde;
 mod support;
 mod trust;

@@ -1,10 +1,9 @@
 //! Goal: another count keeps the nodes that are there, and the spread. Method: small meshes by hand, and what a demand
 //! monitor asks for.
 
-use crate::support::{GIB, MIB, T0, blob, block, load_report, mesh, node, tally, zone_of};
+use crate::support::{GIB, MIB, T0, blob, load_report, mesh, node, tally, zone_of};
 use inos_alloc::{
-    Allocator, Class, Config, Demand, GRACE, MoveBudget, NodeRef, Policy, ResizeError, ResourceSpec, Temperature,
-    Tolerance,
+    Allocator, Class, Config, Demand, GRACE, MoveBudget, NodeRef, Policy, ResizeError, ResourceSpec, Tolerance,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -95,10 +94,14 @@ fn what_was_waited_for_is_not_any_more() {
     }
     let up = mesh.resize(&1, 7, GRACE).unwrap();
     assert_eq!((up.granted, up.shortfall, up.waits_until), (5, 2, Some(GRACE * 2)));
-    // Nobody has it: another count changes nothing about that.
-    let _ = mesh.allocate(2, &block(MIB, Temperature::Cold), &Policy::default(), GRACE);
+    // Nobody has it: another count changes nothing about that, though there is room again.
+    for &idle in &nodes {
+        let _ = mesh.report(idle, load_report(0, mesh.seq()), GRACE);
+    }
     let all = mesh.placement(&1).unwrap().replicas;
     assert_eq!(mesh.nodes_failed(&all, GRACE).repairs[0].granted, 0);
-    assert_eq!(mesh.resize(&1, 3, GRACE).unwrap().granted, 0);
+    for want in [3, 7] {
+        assert_eq!(mesh.resize(&1, want, GRACE).unwrap().granted, 0);
+    }
     assert_eq!(mesh.node_returned(all[1], GRACE).unwrap().kept, [1]);
 }

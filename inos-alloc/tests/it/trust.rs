@@ -268,3 +268,23 @@ fn bytes_and_memory_are_not_added_up() {
     mesh.report(node, load_report(100, mesh.seq()), later).unwrap();
     assert_eq!(mesh.load(node).unwrap().share_permille, 200);
 }
+
+#[test]
+fn who_returns_carries_what_it_had_counted() {
+    let (mut mesh, nodes) = mesh(1, GIB);
+    let node = nodes[0];
+    for minute in 0..2 {
+        mesh.observe_outcome(node, Outcome::Served, Duration::from_secs(60 * minute));
+    }
+    let now = Duration::from_secs(60);
+    let counted = mesh.allocate(1, &block(100 * MIB, Temperature::Cold), &Policy::default(), now).unwrap().seq;
+    mesh.report(node, load_report(98, counted), now).unwrap();
+    let _ = mesh.allocate(2, &block(200 * MIB, Temperature::Cold), &Policy::default(), now).unwrap();
+    let _ = mesh.node_failed(node, now);
+    assert_eq!(mesh.node_returned(node, now).unwrap().kept, [1, 2]);
+    // The second never came, and need not be in its reports; the first has to.
+    mesh.report(node, load_report(98, mesh.seq()), now).unwrap();
+    assert_eq!(mesh.load(node).unwrap().share_permille, 200);
+    mesh.report(node, load_report(0, mesh.seq()), now).unwrap();
+    assert_eq!(mesh.load(node).unwrap().share_permille, 100);
+}
