@@ -42,6 +42,9 @@ use select::{Pick, Request, Scratch};
 /// Expired bookings kept for [`Allocator::poll_expired`]; of more than these the oldest are dropped.
 const MAX_EXPIRED: usize = 4096;
 
+/// Reports whose nodes are fetched from memory together.
+const REPORT_BLOCK: usize = 32;
+
 /// A node of a resource.
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -228,6 +231,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// [`ReportError::UnknownNode`] for a handle without a healthy node, [`ReportError::Outdated`] for a report that a
     /// newer one overtook, [`ReportError::FromTheFuture`] for one that counts what was never decided.
     pub fn report(&mut self, node: NodeRef, report: NodeReport, now: Duration) -> Result<(), ReportError> {
+        self.check_report(node, &report)?;
+        self.advance(now);
+        self.take_report(node, &report);
+        Ok(())
+    }
+
+    fn check_report(&self, node: NodeRef, report: &NodeReport) -> Result<(), ReportError> {
         let last = self.nodes.last_seq(node).ok_or(ReportError::UnknownNode)?;
         if report.seq < last {
             return Err(ReportError::Outdated { seq: report.seq, last });
@@ -235,12 +245,32 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if report.seq > self.seq {
             return Err(ReportError::FromTheFuture { seq: report.seq, last: self.seq });
         }
-        self.advance(now);
-        self.nodes.report(node, &report, self.now);
+        Ok(())
+    }
+
+    fn take_report(&mut self, node: NodeRef, report: &NodeReport) {
+        self.nodes.report(node, report, self.now);
         if self.leaving.get(&node.index).is_some_and(|leaving| leaving.seq <= report.seq) {
             self.leaving.remove(&node.index);
         }
-        Ok(())
+    }
+
+    /// Takes many reports in their order, as [`Allocator::report`] does, and answers the positions of those it refused. With
+    /// many nodes this is several times as fast as one after the other: what a report changes is seldom in a cache, and what
+    /// many change is fetched at once.
+    pub fn report_all(&mut self, reports: &[(NodeRef, NodeReport)], now: Duration) -> Vec<(usize, ReportError)> {
+        self.advance(now);
+        let mut refused = Vec::new();
+        for (block, reports) in reports.chunks(REPORT_BLOCK).enumerate() {
+            self.nodes.touch(reports.iter().map(|(node, report)| (node.index, report.load)));
+            for (at, &(node, report)) in reports.iter().enumerate() {
+                match self.check_report(node, &report) {
+                    Ok(()) => self.take_report(node, &report),
+                    Err(error) => refused.push((block * REPORT_BLOCK + at, error)),
+                }
+            }
+        }
+        refused
     }
 
     /// What came of a request to a node counts for its reputation, and so for its place among nodes of the same load and

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use core::hint::black_box;
 use core::time::Duration;
 
-use inos_alloc::{Allocator, Config, NodeRef};
+use inos_alloc::{Allocator, Config, NodeRef, NodeReport};
 
 use crate::Effort;
 use crate::contest::{Contestant, Role, Stopwatch, compete};
@@ -12,15 +12,27 @@ use crate::mesh::{first_load, mixed, node, report, slot};
 use crate::report::{Better, Row, Target};
 
 const NODES: u32 = 1_000_000;
+/// Reports that arrive together.
+const BATCH: usize = 1000;
 pub(crate) const BTREE: &str = "btree-rekey";
 
 pub(crate) fn run(name: &'static str, effort: Effort) -> Row {
     let count = effort.units(200_000);
     let (mut ours, mut btree) = (Ours::new(NODES), BTree::new(NODES));
     let mut table: Vec<u16> = (0..NODES).map(first_load).collect();
+    let (mut single, mut batches) = (Ours::new(NODES), 0);
     let (mut first, mut second, mut third) = (0, 0, 0);
     let contestants = vec![
-        timed("ours", Role::Ours, count, &mut first, |node, load| ours.report(node, load)),
+        Contestant::new("ours", Role::Ours, move || {
+            let reports = ours.reports(&sequence(batches, count));
+            batches += 1;
+            let watch = Stopwatch::start();
+            for batch in reports.chunks(BATCH) {
+                ours.report_all(batch);
+            }
+            f64::from(count) / watch.seconds() / 1e6
+        }),
+        timed("own-singly", Role::Limit, count, &mut first, |node, load| single.report(node, load)),
         timed(BTREE, Role::Peer, count, &mut second, |node, load| btree.report(node, load)),
         timed("store", Role::Limit, count, &mut third, |node, load| {
             *black_box(&mut table[slot(node)]) = load;
@@ -29,6 +41,7 @@ pub(crate) fn run(name: &'static str, effort: Effort) -> Row {
     let figures = compete(contestants, effort.rounds);
     let notes = vec![
         format!("{count} reports of random nodes with random loads of 0 to 999, none of which confirms a booking"),
+        format!("ours: `report_all` of {BATCH} at a time; own-singly: `report` of each"),
         "btree-rekey: BTreeSet of (load, node) and an array of loads, remove and insert; it knows no zones, latency, \
         capacity or order of reports"
             .into(),
@@ -80,6 +93,16 @@ impl Ours {
             ours.report(id, first_load(id));
         }
         ours
+    }
+
+    /// As they come from a network.
+    fn reports(&self, loads: &[(u32, u16)]) -> Vec<(NodeRef, NodeReport)> {
+        loads.iter().map(|&(node, load)| (self.nodes[slot(node)], report(load, 0))).collect()
+    }
+
+    fn report_all(&mut self, reports: &[(NodeRef, NodeReport)]) {
+        let refused = self.allocator.report_all(reports, Duration::ZERO);
+        assert!(refused.is_empty(), "healthy nodes report");
     }
 
     fn report(&mut self, node: u32, load: u16) {

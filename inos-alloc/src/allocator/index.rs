@@ -13,7 +13,7 @@ use super::nodes::slot_index;
 use crate::id::seeded_hash;
 use crate::policy::{ALLOCATE_MAX, ROUTE_MAX};
 use crate::slab::NONE;
-use crate::units::{Capabilities, Capacity, RegionId, ZoneId};
+use crate::units::{Capabilities, Capacity, Permille, RegionId, ZoneId};
 
 /// A failure domain: zone ids count within their region.
 pub(crate) type Zone = (RegionId, ZoneId);
@@ -37,11 +37,6 @@ impl GroupKey {
         let size_class = (u64::BITS - capacity.bytes.leading_zeros()).div_ceil(4);
         Self { zone, capability_count: capabilities.count(), capabilities, size_class }
     }
-
-    /// The largest capacity in bytes that a node of this group can have.
-    pub(crate) fn bytes_most(&self) -> u64 {
-        1u64.checked_shl(self.size_class * 4).map_or(u64::MAX, |above| above - 1)
-    }
 }
 
 /// Where a node stands. Eight bytes a node: reports of many nodes in turn should find it in a cache.
@@ -58,6 +53,22 @@ struct Standing {
 struct Membership {
     group: u32,
     place: u32,
+}
+
+/// What a choice looks at in every group. One line of a cache has four.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) capabilities: Capabilities,
+    size_class: u32,
+    /// Of its least loaded node; `KEYS` when there is none.
+    pub(crate) key: u16,
+}
+
+impl Head {
+    /// The largest capacity in bytes that a node of this group can have.
+    pub(crate) fn bytes_most(&self) -> u64 {
+        1u64.checked_shl(self.size_class * 4).map_or(u64::MAX, |above| above - 1)
+    }
 }
 
 /// Nodes that a request can only take or skip together.
@@ -146,6 +157,8 @@ pub(crate) struct LoadIndex {
     standings: Vec<Standing>,
     memberships: Vec<Membership>,
     groups: Vec<Group>,
+    /// Of each group, by its number.
+    heads: Vec<Head>,
     free_groups: Vec<u32>,
     by_key: BTreeMap<GroupKey, u32>,
     /// Ascending by zone.
@@ -185,6 +198,10 @@ impl LoadIndex {
 
     pub(crate) fn zones(&self) -> &[ZoneGroups] {
         &self.zones
+    }
+
+    pub(crate) fn head(&self, group: u32) -> &Head {
+        &self.heads[slot_index(group)]
     }
 
     pub(crate) fn group(&self, group: u32) -> &Group {
@@ -235,6 +252,36 @@ impl LoadIndex {
         }
     }
 
+    /// Reads what moving these nodes to the buckets of these loads will change. The answer means nothing.
+    pub(crate) fn touch(&self, moves: impl Iterator<Item = (u32, Permille)> + Clone) -> u64 {
+        let standing = |node: u32| self.standings.get(slot_index(node)).filter(|standing| standing.bucket != NONE);
+        let mut read = 0;
+        for (node, _) in moves.clone() {
+            read ^= standing(node).map_or(0, |standing| standing.place);
+        }
+        let buckets = |node: u32, load: Permille| {
+            let from = &self.buckets[slot_index(standing(node)?.bucket)];
+            let to = self.group(from.group).bucket_of(load.value())?;
+            Some((from, &self.buckets[slot_index(to)]))
+        };
+        for (node, load) in moves.clone() {
+            read ^= buckets(node, load).map_or(0, |(from, to)| count_u32(from.nodes.len() ^ to.nodes.len()));
+        }
+        let last = |node: u32, load: Permille| {
+            let (from, to) = buckets(node, load)?;
+            let at = from.nodes.get(slot_index(standing(node)?.place))?;
+            Some((*from.nodes.last()?, at ^ to.nodes.last()?))
+        };
+        for (node, load) in moves.clone() {
+            read ^= last(node, load).map_or(0, |(last, others)| last ^ others);
+        }
+        for (node, load) in moves {
+            // Takes the place of the node that goes.
+            read ^= last(node, load).and_then(|(last, _)| standing(last)).map_or(0, |standing| standing.place);
+        }
+        u64::from(read)
+    }
+
     /// The first node in a group, and where it is; within its bucket from the place that `start` is of 2^64.
     pub(crate) fn first(&self, group: u32, start: u64) -> Option<Step> {
         self.group(group).buckets.first().map(|_| self.enter(group, 0, start))
@@ -265,11 +312,14 @@ impl LoadIndex {
             return group;
         }
         let group = Group { key, buckets: Vec::new(), direct: Vec::new(), members: Vec::new(), open: 0 };
+        let head = Head { capabilities: key.capabilities, size_class: key.size_class, key: KEYS };
         let id = if let Some(id) = self.free_groups.pop() {
             self.groups[slot_index(id)] = group;
+            self.heads[slot_index(id)] = head;
             id
         } else {
             self.groups.push(group);
+            self.heads.push(head);
             count_u32(self.groups.len() - 1)
         };
         self.by_key.insert(key, id);
@@ -319,6 +369,8 @@ impl LoadIndex {
             let entry = &mut self.buckets[slot_index(bucket)];
             (entry.group, entry.key) = (number, key);
             group.add_bucket(key, bucket);
+            let head = &mut self.heads[slot_index(number)];
+            head.key = head.key.min(key);
             bucket
         });
         let nodes = &mut self.buckets[slot_index(bucket)].nodes;
@@ -336,11 +388,13 @@ impl LoadIndex {
         let (is_empty, key) = (nodes.is_empty(), *key);
         self.key_sum -= u64::from(key);
         self.count -= 1;
-        let group = &mut self.groups[slot_index(*group)];
+        let number = *group;
+        let group = &mut self.groups[slot_index(number)];
         group.open -= usize::from(is_open(key));
         if is_empty {
             group.drop_bucket(key);
             self.free_buckets.push(bucket);
+            self.heads[slot_index(number)].key = group.buckets.first().map_or(KEYS, |&(key, _)| key);
         }
     }
 }

@@ -101,10 +101,21 @@ struct Cursor {
     step: Step,
 }
 
+/// A walk through one group that may not have begun.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    group: u32,
+    zone: usize,
+    /// Of the next node.
+    key: u16,
+    /// Where the walk is, once it has begun.
+    step: Option<Step>,
+}
+
 /// Memory of one choice, kept for the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
-    cursors: Vec<Cursor>,
+    lanes: Vec<Lane>,
     heap: Vec<Reverse<(u128, usize)>>,
     counts: Counts,
 }
@@ -259,21 +270,26 @@ impl<N: Id, R: Id> Allocator<N, R> {
         (projected < u32::from(filter.limit_permille)).then_some(added)
     }
 
-    /// The start of every group that may have a node for the filter; groups of a zone in their order.
-    fn cursors<'a>(&'a self, filter: &'a Filter<'_>, start: u64) -> impl Iterator<Item = Cursor> + 'a {
+    /// Every group that may have a node for the filter; groups of a zone in their order.
+    fn lanes<'a>(&'a self, filter: &'a Filter<'_>) -> impl Iterator<Item = Lane> + 'a {
         let index = self.nodes.index();
-        index.zones().iter().enumerate().flat_map(move |(zone, entry)| {
+        let zones = index.zones().iter().enumerate();
+        let zones = zones.filter(|(_, entry)| filter.within.is_none_or(|zone| zone == entry.zone));
+        zones.flat_map(move |(zone, entry)| {
             entry.groups.iter().filter_map(move |&group| {
-                let key = &index.group(group).key;
-                if filter.within.is_some_and(|zone| zone != key.zone)
-                    || !key.capabilities.contains(filter.spec.requires.capabilities)
-                    || key.bytes_most() < filter.need.bytes
-                {
-                    return None;
-                }
-                let step = index.first(group, start).filter(|step| step.key < filter.limit_permille)?;
-                Some(Cursor { group, zone, step })
+                let head = index.head(group);
+                let able = head.capabilities.contains(filter.spec.requires.capabilities)
+                    && head.bytes_most() >= filter.need.bytes
+                    && head.key < filter.limit_permille;
+                able.then_some(Lane { group, zone, key: head.key, step: None })
             })
+        })
+    }
+
+    /// The start of each of these groups.
+    fn cursors<'a>(&'a self, filter: &'a Filter<'_>, start: u64) -> impl Iterator<Item = Cursor> + 'a {
+        self.lanes(filter).filter_map(move |Lane { group, zone, .. }| {
+            self.nodes.index().first(group, start).map(|step| Cursor { group, zone, step })
         })
     }
 
@@ -333,7 +349,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
     }
 
-    /// The first `count` in the order. Every zone's groups are walked by load; a heap has the next node of each walk.
+    /// The first `count` in the order. Every zone's groups are walked by load; a heap has the next key of each walk.
     fn pick_by_load(
         &self,
         scratch: &mut Scratch,
@@ -343,34 +359,36 @@ impl<N: Id, R: Id> Allocator<N, R> {
         order: Arrangement,
     ) -> Vec<Pick> {
         let start = request.rotation;
-        let Scratch { cursors, heap, counts } = scratch;
+        let index = self.nodes.index();
+        let Scratch { lanes, heap, counts } = scratch;
         self.count(request, counts);
-        cursors.clear();
-        cursors.extend(self.cursors(filter, start));
-        let rank = |counts: &Counts, cursor: &Cursor, at: usize| {
-            Reverse((counts.rank(order, cursor.zone, cursor.step.key, at), at))
-        };
+        lanes.clear();
+        lanes.extend(self.lanes(filter));
+        let rank = |counts: &Counts, lane: &Lane, at: usize| Reverse((counts.rank(order, lane.zone, lane.key, at), at));
         let mut memory = core::mem::take(heap);
         memory.clear();
-        memory.extend(cursors.iter().enumerate().map(|(at, cursor)| rank(counts, cursor, at)));
+        memory.extend(lanes.iter().enumerate().map(|(at, lane)| rank(counts, lane, at)));
         let mut next = BinaryHeap::from(memory);
-        let mut picks = Vec::with_capacity(usize::try_from(count).unwrap_or(0).min(cursors.len().saturating_mul(64)));
+        let mut picks = Vec::with_capacity(usize::try_from(count).unwrap_or(0).min(lanes.len().saturating_mul(64)));
         while count_u32(picks.len()) < count {
             let Some(mut top) = next.peek_mut() else { break };
             let at = top.0.1;
             // Counts only grow: what ranked here before may rank later now, never earlier.
-            let now = rank(counts, &cursors[at], at);
+            let now = rank(counts, &lanes[at], at);
             if now != *top {
                 *top = now;
                 continue;
             }
-            let cursor = &mut cursors[at];
-            if let Some(added_permille) = self.fits(filter, cursor.step.node) {
-                picks.push(Pick { index: cursor.step.node, added_permille, over_target: false });
-                counts.take(cursor.zone);
+            let lane = &mut lanes[at];
+            let Some(step) = lane.step.or_else(|| index.first(lane.group, start)) else { break };
+            if let Some(added_permille) = self.fits(filter, step.node) {
+                picks.push(Pick { index: step.node, added_permille, over_target: false });
+                counts.take(lane.zone);
             }
-            if self.advance_cursor(cursor, filter, start) {
-                *top = rank(counts, &cursors[at], at);
+            lane.step = index.next(lane.group, step, start).filter(|step| step.key < filter.limit_permille);
+            if let Some(step) = lane.step {
+                lane.key = step.key;
+                *top = rank(counts, lane, at);
             } else {
                 PeekMut::pop(top);
             }

@@ -1,8 +1,8 @@
 //! Goal: what was placed counts at once, once, and not for ever. Method: one story per rule, with figures by hand.
 
-use crate::support::{MIB, T0, blob, block, effective, load_report, mesh, node};
+use crate::support::{GIB, MIB, Mesh, T0, blob, block, effective, load_report, mesh, node};
 use core::time::Duration;
-use inos_alloc::{Policy, ReportError, Requirements, Temperature};
+use inos_alloc::{NodeRef, NodeReport, Policy, ReportError, Requirements, Temperature};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -117,4 +117,36 @@ fn another_capacity_makes_another_share() {
     assert_eq!(effective(&released, nodes[0]), 0);
     mesh.report(nodes[0], load_report(100, placed.seq), T0).unwrap();
     assert_eq!((effective(&mesh, nodes[0]), mesh.next_deadline()), (100, None));
+}
+
+#[test]
+fn many_reports_at_once_are_as_good_as_one_by_one() {
+    let (mut one, nodes) = mesh(100, GIB);
+    let placed = one.allocate(1, &block(10 * MIB, Temperature::Hot), &Policy::default(), T0).unwrap();
+    let mut many = one.clone();
+    let mut reports: Vec<(NodeRef, NodeReport)> = Vec::new();
+    for (at, &node) in (0..).zip(&nodes) {
+        reports.push((node, load_report(at * 4, u64::from(at % 2) * placed.seq)));
+    }
+    // Of the past, of the future, of nobody; and the last of two is the one that counts.
+    let _ = one.node_failed(nodes[3], T0);
+    let _ = many.node_failed(nodes[3], T0);
+    reports.extend([(nodes[5], load_report(7, 0)), (nodes[6], load_report(7, 99)), (nodes[4], load_report(8, 1))]);
+    reports.push((NodeRef { index: 500, generation: 0 }, load_report(0, 0)));
+    let singly: Vec<(usize, ReportError)> = reports
+        .iter()
+        .enumerate()
+        .filter_map(|(at, &(node, report))| one.report(node, report, T0).err().map(|error| (at, error)))
+        .collect();
+    assert_eq!(many.report_all(&reports, T0), singly);
+    assert_eq!(singly.iter().map(|&(at, _)| at).collect::<Vec<usize>>(), [3, 100, 101, 103]);
+    for &node in &nodes {
+        assert_eq!(many.load(node), one.load(node));
+    }
+    for id in 2..10 {
+        let spec = block(MIB, Temperature::Hot);
+        let of = |mesh: &mut Mesh| mesh.allocate(id, &spec, &Policy::default(), T0).unwrap();
+        assert_eq!(of(&mut many), of(&mut one));
+    }
+    assert_eq!(many.report_all(&[], T0), []);
 }
