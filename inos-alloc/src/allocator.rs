@@ -29,9 +29,9 @@ use crate::spec::{NodeRef, NodeReport, NodeSpec, ResourceSpec};
 use crate::target::{Target, replica_target};
 use crate::trust::Outcome;
 use crate::units::{Capacity, Permille, RegionId, Requirements};
-pub(crate) use index::{GroupKey, load_key};
+pub(crate) use index::{GroupKey, Spent, load_key};
 use moves::Leaving;
-use nodes::{Ended, NodeTable, Status};
+use nodes::{Carried, Ended, NodeTable, Status};
 pub use pieces::MAX_PIECES;
 use pieces::Pieces;
 use queue::{Queue, Queued};
@@ -58,9 +58,19 @@ struct Member {
     pieces: u64,
 }
 
+/// What a failed node may still have.
+#[derive(Clone, Copy, Debug)]
+struct Had {
+    carried: Carried,
+    /// Of the resource: its number may belong to another one by now.
+    born: u64,
+}
+
 #[derive(Clone, Debug)]
 struct Resource<R> {
     id: R,
+    /// Number of the decision that placed it.
+    born: u64,
     spec: ResourceSpec,
     near: Option<RegionId>,
     select: Select,
@@ -134,8 +144,8 @@ pub struct NodeLoad {
     pub resources: usize,
     /// What came of requests to it: 500 is neutral, and what no news turns to.
     pub reputation: Permille,
-    /// What it may be given in one window before it counts as no less loaded than the mean of the mesh, in thousandths of its
-    /// capacity.
+    /// What it may be given in one window, if that is more than nodes are given on average, before it comes after others; in
+    /// thousandths of its capacity.
     pub share_permille: u32,
 }
 
@@ -153,8 +163,8 @@ pub struct Allocator<N, R> {
     /// By number.
     resources: Slab<Resource<R>>,
     numbers: BTreeMap<R, u32>,
-    /// Failed nodes that may come back, and of the resources that they may still have the numbers and what was counted.
-    failed: BTreeMap<NodeRef, Vec<(u32, Capacity)>>,
+    /// Failed nodes that may come back, and what they may still have.
+    failed: BTreeMap<NodeRef, Vec<Had>>,
     queue: Queue<R>,
     /// By slot of the node.
     leaving: BTreeMap<u32, Leaving>,
@@ -250,7 +260,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     fn take_report(&mut self, node: NodeRef, report: &NodeReport) {
         self.nodes.report(node, report, self.now);
-        if self.leaving.get(&node.index).is_some_and(|leaving| leaving.seq <= report.seq) {
+        if self.leaving.get_mut(&node.index).is_some_and(|leaving| leaving.counted(report.seq)) {
             self.leaving.remove(&node.index);
         }
     }
@@ -443,6 +453,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             pieces: Pieces::None,
             roles: None,
             queued: None,
+            born: self.seq + 1,
             seq: self.seq + 1,
         }
     }
@@ -500,13 +511,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Drops expired bookings.
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        self.nodes.begin();
+        self.nodes.begin(self.now);
         while let Some(Ended { node, resource, seq, load_permille, need }) = self.nodes.pop_expired(self.now) {
             let placed = &mut self.resources[resource];
             let piece_bytes = placed.piece_bytes();
             for member in placed.members.iter_mut().filter(|member| member.node == node) {
                 // Pieces placed from now on are booked anew; those placed before are as good as counted.
-                let on_it = member.pieces.saturating_mul(piece_bytes);
+                let on_it = member.pieces.saturating_mul(piece_bytes).min(member.covered_bytes);
                 member.covered_bytes = member.covered_bytes.saturating_sub(need.bytes).max(on_it);
             }
             if self.expired.len() == MAX_EXPIRED {

@@ -12,10 +12,10 @@ use crate::allocator::{Arrangement, GroupKey, arrangement, load_key};
 use crate::error::AllocateError;
 use crate::id::{Id, mix, seeded_hash};
 use crate::policy::{ALLOCATE_MAX, BOOKING_TTL, Config, Policy, ROUTE_MAX};
-use crate::scheme::{Part, Scheme, added_permille, need_per_node, scheme_of};
+use crate::scheme::{Part, Scheme, added_permille, need_per_node, scheme_of, share_permille};
 use crate::spec::{NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
-use crate::trust::{Outcome, Trust};
+use crate::trust::{Given, Outcome, Trust};
 use crate::units::{Capacity, RegionId, ZoneId};
 
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ struct Member<N> {
     over_target: bool,
     /// What the resource was given on it.
     need: Capacity,
+    /// Of an absent one: what it was given and had not counted.
+    booked: Capacity,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ struct Resource<N, R> {
     floor: u32,
     members: Vec<Member<N>>,
     absent: Vec<Member<N>>,
+    /// Who had it and may come back, also when others have its place.
+    former: Vec<Member<N>>,
     repair_at: Option<Duration>,
 }
 
@@ -80,8 +84,9 @@ pub struct NaiveAllocator<N, R> {
     config: Config,
     now: Duration,
     seq: u64,
-    /// The mean key when the present decision began.
-    mean: u16,
+    given: Given,
+    /// Its mean when the present decision began.
+    mean_given: u32,
     nodes: Vec<Node<N>>,
     latencies: Vec<(RegionId, RegionId, Duration)>,
     bookings: Vec<Booking<N, R>>,
@@ -107,7 +112,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             config,
             now: Duration::ZERO,
             seq: 0,
-            mean: 0,
+            given: Given::default(),
+            mean_given: 0,
             nodes: Vec::new(),
             latencies: Vec::new(),
             bookings: Vec::new(),
@@ -123,13 +129,14 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 node.spec = spec;
                 for booking in self.bookings.iter_mut().filter(|booking| booking.node == spec.id && changed) {
                     // A share of what the node has now; all of it when it cannot hold that any more.
-                    booking.load_permille = added_permille(booking.need, spec.capacity).unwrap_or(1000).min(1000);
+                    booking.load_permille = share_permille(booking.need, spec.capacity);
                 }
             }
             Some(node) => {
                 *node = Node { spec, healthy: true, report: None, ..*node };
                 for placed in &mut self.resources {
                     placed.absent.retain(|member| member.id != spec.id);
+                    placed.former.retain(|member| member.id != spec.id);
                 }
             }
             None => {
@@ -215,13 +222,14 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             let healthy = self.nodes.iter().filter(|node| node.healthy).count();
             return Err(AllocateError::NoUsableNode { want: target.want, healthy });
         }
-        let members = self.primary_first(picks, policy.near, rotation);
+        let chosen = self.primary_first(picks, policy.near, rotation);
         let (near, want, floor) = (policy.near, target.want, target.floor);
-        let (absent, repair_at) = (Vec::new(), None);
-        self.resources.push(Resource { id, spec: *spec, near, want, floor, members: Vec::new(), absent, repair_at });
+        let (absent, former, repair_at) = (Vec::new(), Vec::new(), None);
+        let members = Vec::new();
+        self.resources.push(Resource { id, spec: *spec, near, want, floor, members, absent, former, repair_at });
         self.resources.sort_by_key(|placed| placed.id);
         self.seq += 1;
-        self.book(id, members, need);
+        self.book(id, chosen, need);
         self.placement(id).ok_or(AllocateError::NeedsConsumer)
     }
 
@@ -261,6 +269,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             let placed = self.resources.iter_mut().filter(|placed| placed.id == booking.resource);
             for member in placed.flat_map(|placed| &mut placed.members).filter(|member| member.id == booking.node) {
                 member.need = member.need.saturating_sub(booking.need);
+                member.booked = member.booked.saturating_add(booking.need);
             }
         }
         self.bookings.retain(|booking| !failed.contains(&booking.node));
@@ -268,7 +277,9 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         for position in 0..self.resources.len() {
             let placed = &mut self.resources[position];
             let (before, primary) = (placed.members.len(), placed.members.first().map(|member| member.id));
-            placed.absent.extend(placed.members.iter().filter(|member| failed.contains(&member.id)));
+            let gone = || placed.members.iter().copied().filter(|member| failed.contains(&member.id));
+            placed.absent.extend(gone());
+            placed.former.extend(gone());
             placed.members.retain(|member| !failed.contains(&member.id));
             if placed.members.len() == before {
                 continue;
@@ -316,19 +327,30 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         self.advance(now);
         self.nodes[at].healthy = true;
         let mut kept = Vec::new();
+        let mut returned = Vec::new();
         for placed in &mut self.resources {
-            let Some(at) = placed.absent.iter().position(|member| member.id == id) else { continue };
-            let member = placed.absent.swap_remove(at);
-            if u32::try_from(placed.members.len()).is_ok_and(|have| have < placed.want) {
-                placed.members.push(member);
+            let is_absent = placed.absent.iter().any(|member| member.id == id);
+            placed.absent.retain(|member| member.id != id);
+            let Some(at) = placed.former.iter().position(|member| member.id == id) else { continue };
+            let Member { over_target, need, booked, .. } = placed.former.swap_remove(at);
+            let (was_lost, have) = (placed.members.is_empty(), u32::try_from(placed.members.len()).unwrap_or(u32::MAX));
+            if was_lost || is_absent && have < placed.want {
+                let over_target = over_target && is_absent;
+                placed.members.push(Member { id, over_target, need, booked: Capacity::default() });
                 kept.push(placed.id);
-                let has_all = u32::try_from(placed.members.len()).is_ok_and(|have| have >= placed.want);
-                if has_all && placed.absent.is_empty() {
+                if booked != Capacity::default() {
+                    returned.push((placed.id, booked));
+                }
+                if have + 1 >= placed.want && placed.absent.is_empty() {
                     placed.repair_at = None;
                 } else {
-                    placed.repair_at = placed.repair_at.or(Some(self.now));
+                    placed.repair_at = placed.repair_at.filter(|_| !was_lost).or(Some(self.now));
                 }
             }
+        }
+        self.seq += u64::from(!returned.is_empty());
+        for (resource, need) in returned {
+            self.book_on(resource, id, need);
         }
         self.settle(id);
         Some(kept)
@@ -336,7 +358,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
 
     fn urgency(placed: &Resource<N, R>) -> (bool, usize) {
         let whole = matches!(scheme_of(&placed.spec), Scheme::Copies);
-        if whole { (placed.members.is_empty(), placed.members.len().saturating_sub(1)) } else { (false, 0) }
+        (placed.members.is_empty(), if whole { placed.members.len().saturating_sub(1) } else { 0 })
     }
 
     fn rotation(&self, id: R) -> u64 {
@@ -352,7 +374,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         if placed.members.is_empty() {
             recruits = self.primary_first(recruits, placed.near, rotation);
         }
-        self.seq += 1;
+        self.seq += u64::from(!recruits.is_empty());
         self.book(id, recruits, need);
         let now = self.now;
         let placed = &mut self.resources[position];
@@ -368,9 +390,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
 
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        let keys = || self.nodes.iter().filter(|node| node.healthy).map(|node| u64::from(node.key));
-        let count = u64::try_from(keys().count()).unwrap_or(u64::MAX);
-        self.mean = u16::try_from(keys().sum::<u64>().div_ceil(count.max(1))).unwrap_or(u16::MAX);
+        let healthy = self.nodes.iter().filter(|node| node.healthy).count();
+        self.mean_given = self.given.mean(healthy, &self.config.trust, self.now);
         let (now, policy) = (self.now, self.config.trust);
         let (expired, kept) = self.bookings.drain(..).partition(|booking| booking.deadline <= now);
         self.bookings = kept;
@@ -390,9 +411,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     fn settle(&mut self, id: N) {
         let Some(at) = self.nodes.iter().position(|node| node.spec.id == id) else { return };
         let node = &self.nodes[at];
-        let carried = self.carried(node).permille();
-        let least = if node.trust.is_spent() { carried.max(self.mean) } else { carried };
-        self.nodes[at].key = load_key(self.effective(node), least, node.trust.handicap_permille());
+        let (carried, spent) = (self.carried(node).permille(), node.trust.is_spent(self.mean_given));
+        self.nodes[at].key = load_key(self.effective(node), carried, node.trust.handicap_permille(), spent);
     }
 
     /// What a node was given.
@@ -430,18 +450,28 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     }
 
     fn book(&mut self, id: R, members: Vec<Member<N>>, need: Capacity) {
-        let deadline = self.now.saturating_add(self.config.booking_ttl);
-        let (policy, now) = (self.config.trust, self.now);
         for member in members {
-            let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == member.id) else { continue };
-            let load_permille = added_permille(need, node.spec.capacity).unwrap_or(1000);
-            node.trust.give(Part::of(need, node.spec.capacity).millionths(), &policy, now);
-            self.bookings.push(Booking { resource: id, node: member.id, seq: self.seq, need, load_permille, deadline });
             for placed in self.resources.iter_mut().filter(|placed| placed.id == id) {
-                placed.members.push(Member { need, ..member });
+                placed.members.push(member);
             }
-            self.settle(member.id);
+            self.book_on(id, member.id, need);
         }
+    }
+
+    fn book_on(&mut self, resource: R, id: N, need: Capacity) {
+        let deadline = self.now.saturating_add(self.config.booking_ttl);
+        let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == id) else { return };
+        let load_permille = share_permille(need, node.spec.capacity);
+        let given = Part::of(need, node.spec.capacity).millionths();
+        node.trust.give(given, &self.config.trust, self.now);
+        self.given.add(given);
+        self.bookings.push(Booking { resource, node: id, seq: self.seq, need, load_permille, deadline });
+        let members =
+            self.resources.iter_mut().filter(|placed| placed.id == resource).flat_map(|placed| &mut placed.members);
+        for member in members.filter(|member| member.id == id) {
+            member.need = member.need.saturating_add(need);
+        }
+        self.settle(id);
     }
 
     fn fitting(&self, search: &Search<'_, N>, need: Capacity, limit_permille: u32) -> Vec<&Node<N>> {
@@ -500,7 +530,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 };
                 let Some(best) = (0..candidates.len()).min_by_key(rank) else { break };
                 let id = candidates.swap_remove(best).spec.id;
-                picks.push(Member { id, over_target, need: Capacity::default() });
+                picks.push(Member { id, over_target, need: Capacity::default(), booked: Capacity::default() });
             }
         }
         (picks, need)

@@ -100,22 +100,27 @@ pub struct MoveBudget {
 }
 
 impl MoveBudget {
-    /// No bound.
+    /// No bound: the largest number of either kind is none.
     pub const UNLIMITED: Self = Self { moves: u64::MAX, bytes: u64::MAX };
 
     /// Takes a move out of the budget, when there is enough for it.
     pub(crate) fn take(&mut self, moves: u64, bytes: u64) -> bool {
-        let enough = moves <= self.moves && bytes <= self.bytes;
+        let enough = self.covers(moves, bytes);
         if enough {
-            self.moves -= moves;
-            self.bytes -= bytes;
+            let less = |left: u64, taken: u64| if left == u64::MAX { left } else { left - taken };
+            (self.moves, self.bytes) = (less(self.moves, moves), less(self.bytes, bytes));
         }
         enough
     }
 
+    pub(crate) const fn covers(&self, moves: u64, bytes: u64) -> bool {
+        moves <= self.moves && bytes <= self.bytes
+    }
+
     /// How many moves of `bytes` each are in it.
     pub(crate) fn moves_of(&self, bytes: u64) -> u64 {
-        self.bytes.checked_div(bytes).unwrap_or(u64::MAX).min(self.moves)
+        let by_bytes = if self.bytes == u64::MAX { None } else { self.bytes.checked_div(bytes) };
+        by_bytes.unwrap_or(u64::MAX).min(self.moves)
     }
 }
 

@@ -170,6 +170,11 @@ impl Part {
         }
     }
 
+    /// Whether the sum was too large: what is taken off it again cannot be known.
+    pub(crate) fn is_saturated(self) -> bool {
+        self.millionths() == u32::MAX
+    }
+
     /// Of the kind that is used most.
     pub(crate) fn millionths(self) -> u32 {
         self.bytes.max(self.memory).max(self.bandwidth)
@@ -179,6 +184,11 @@ impl Part {
     pub(crate) fn permille(self) -> u16 {
         u16::try_from(self.millionths() / 1000).unwrap_or(u16::MAX).min(1000)
     }
+}
+
+/// The load that `need` is on a node that has it, whether or not it fits: all of the node at most.
+pub(crate) fn share_permille(need: Capacity, capacity: Capacity) -> u32 {
+    added_permille(need, capacity).map_or(1000, |share| share.min(1000))
 }
 
 /// The load that `need` adds to a node with `capacity`: the largest over the three of ceil(1000 x need / capacity).

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::allocator::Spent;
 use crate::decay::{left_after, nanos};
 use crate::units::Permille;
 
@@ -27,9 +28,9 @@ pub struct TrustPolicy {
     /// everything at once.
     pub half_life: Duration,
     /// What a node without reputation may be given in one `window`, in thousandths of its capacity; 100 by default. Above
-    /// that it counts as no less loaded than the mean of the mesh. 1000 and more turn the slow start off.
+    /// that, and above what nodes are given on average, it comes after others. 1000 and more turn the slow start off.
     pub first_share_permille: u32,
-    /// How long one share lasts; 60 s by default. Whole seconds count, one at least.
+    /// How long one share lasts, for all nodes from the same moments on; 60 s by default. Whole seconds count, one at least.
     pub window: Duration,
     /// By how much a node may report less load than what it was given and has counted comes to, in thousandths; 50 by
     /// default. Beyond that it is back at its first share.
@@ -101,9 +102,16 @@ impl Trust {
         self.share_permille as u32
     }
 
-    /// Whether the node has had its share for this window.
-    pub(crate) const fn is_spent(&self) -> bool {
-        self.share_permille < WHOLE_PERMILLE && self.given > 0 && self.given >= self.share_permille as u32 * 1000
+    /// Whether the node has had its share for this window, and more than is even: `mean` millionths, a sixteenth and a
+    /// hundredth of the node, since replicas come in one piece.
+    pub(crate) fn is_spent(&self, mean: u32) -> Spent {
+        let share = u32::from(self.share_permille) * 1000;
+        let even = mean.saturating_add(mean / 16).saturating_add(10_000);
+        if self.share_permille < WHOLE_PERMILLE && self.given >= share && self.given > even {
+            Spent::Yes
+        } else {
+            Spent::No
+        }
     }
 
     /// This many millionths of its capacity were placed on the node.
@@ -160,7 +168,7 @@ impl Trust {
         }
         self.served = false;
         self.given = 0;
-        self.window_end_s = now_s.saturating_add(seconds(policy.window).max(1));
+        self.window_end_s = window_end(policy, now);
     }
 
     /// Brings the reputation to `now`. Not for every moment: each time rounds.
@@ -182,6 +190,35 @@ impl Trust {
         let left = left_after(u64::from(distance), passed, nanos(policy.half_life));
         let left = u32::try_from(left).unwrap_or(NEUTRAL).min(NEUTRAL);
         if self.reputation >= NEUTRAL { NEUTRAL + left } else { NEUTRAL - left }
+    }
+}
+
+/// When the window of `now` ends.
+fn window_end(policy: &TrustPolicy, now: Duration) -> u32 {
+    let window = seconds(policy.window).max(1);
+    (seconds(now) / window).saturating_add(1).saturating_mul(window)
+}
+
+/// What all nodes were given in the present window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given {
+    /// Millionths, each of the node that was given it.
+    sum: u64,
+    window_end_s: u32,
+}
+
+impl Given {
+    pub(crate) fn add(&mut self, millionths: u32) {
+        self.sum = self.sum.saturating_add(u64::from(millionths));
+    }
+
+    /// Millionths that each of `nodes` was given in the window of `now`, on average.
+    pub(crate) fn mean(&mut self, nodes: usize, policy: &TrustPolicy, now: Duration) -> u32 {
+        if seconds(now) >= self.window_end_s {
+            *self = Self { sum: 0, window_end_s: window_end(policy, now) };
+        }
+        let nodes = u64::try_from(nodes).unwrap_or(u64::MAX).max(1);
+        u32::try_from(self.sum / nodes).unwrap_or(u32::MAX)
     }
 }
 

@@ -51,7 +51,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             below_half: able().filter(|node| node.effective_permille() < half).count(),
             would_take: self.would_take(&placed.request(), need),
             repair_at: placed.queued.map(|queued| match queued {
-                Queued::Until(due) => due,
+                Queued::Until(due) => due.max(self.now),
                 Queued::Due(_) => self.now,
             }),
             replicas: replicas.collect::<Vec<_>>(),

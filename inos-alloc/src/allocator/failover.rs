@@ -4,16 +4,19 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::nodes::Carried;
 use super::pieces::{Board, Pieces, StripeLimits, Tally};
 use super::queue::Queued;
 use super::select::Request;
-use super::{Allocator, Member, Resource, count_u32};
+use super::{Allocator, Had, Member, Resource, count_u32};
 use crate::error::ReturnError;
 use crate::id::Id;
 use crate::placement::{FailoverPlan, Piece, PieceMove, Repair, Returned, Tolerance};
 use crate::policy::{BOOKING_TTL, MoveBudget};
 use crate::scheme::{Scheme, need_per_node, scheme_of};
+use crate::slab::NONE;
 use crate::spec::NodeRef;
+use crate::units::Capacity;
 
 impl<N: Id, R: Id> Allocator<N, R> {
     /// [`Allocator::nodes_failed`] for one node.
@@ -45,8 +48,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
         for &node in nodes {
             if let Some(carried) = self.nodes.fail(node) {
                 failed.push(node);
-                affected.extend(carried.iter().map(|&(number, _)| number));
-                self.failed.insert(node, carried);
+                affected.extend(carried.iter().map(|carried| carried.resource));
+                let had = carried.into_iter().map(|carried| {
+                    let born = self.resources[carried.resource].born;
+                    Had { carried, born }
+                });
+                self.failed.insert(node, had.collect());
                 self.leaving.remove(&node.index);
             }
         }
@@ -58,7 +65,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut repairs = Vec::new();
         for damage in urgent {
             let at_once = self.config.grace == Duration::ZERO || self.is_urgent(&self.resources[damage.number]);
-            let mut repair = if damage.unrecoverable > 0 && self.resources[damage.number].members.is_empty() {
+            let mut repair = if Self::waits(&self.resources[damage.number], damage.unrecoverable) {
                 self.unqueue(damage.number);
                 self.report_repair(damage.number)
             } else if at_once {
@@ -148,32 +155,73 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.advance(now);
         self.nodes.revive(node);
         let mut kept = Vec::new();
-        for (number, counted) in self.failed.remove(&node).unwrap_or_default() {
-            let Some(member) = self.take_absent(number, node) else { continue };
-            let placed = &self.resources[number];
-            let role = placed.roles.as_ref().map(|roles| roles.of(node).is_some());
-            // When others have its place, pieces that nobody else was given are still its own.
-            let held = placed.pieces.held_by(node);
-            if !role.unwrap_or(count_u32(placed.members.len()) < placed.want || held > 0) {
-                continue;
-            }
+        let mut rebooked = false;
+        for had in self.failed.remove(&node).unwrap_or_default() {
+            let number = had.carried.resource;
+            let Some(member) = self.still_its(&had, node) else { continue };
+            let was_lost = self.survival(&self.resources[number]).1 > 0;
+            let Shares { covered_bytes, counted, booked } =
+                Self::shares_left(&self.resources[number], &member, &had.carried);
             let link = self.nodes.attach(node.index, number);
             self.nodes.count(link, counted);
+            if booked != Capacity::default() {
+                // Its reports have not counted that.
+                self.seq += u64::from(!rebooked);
+                rebooked = true;
+                self.book_share(link, node, booked);
+                self.resources[number].seq = self.seq;
+            }
             let placed = &mut self.resources[number];
-            let pieces = if placed.roles.is_some() { member.pieces } else { held };
-            placed.members.push(Member { link, pieces, ..member });
+            placed.members.push(Member { link, covered_bytes, ..member });
             kept.push(placed.id);
+            if placed.roles.is_some() {
+                let best = self.best_leader(&self.resources[number]);
+                let members = &mut self.resources[number].members;
+                members[..=best].rotate_right(1);
+            }
             let placed = &self.resources[number];
             let has_all = count_u32(placed.members.len()) >= placed.want;
             if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
                 self.unqueue(number);
-            } else if !matches!(placed.queued, Some(Queued::Until(_))) {
+            } else if was_lost || !matches!(placed.queued, Some(Queued::Until(_))) {
                 // It tolerates more than before; what could not be repaired may have a source now.
                 self.queue_due(number);
             }
         }
         kept.sort_unstable();
         Ok(Returned { kept })
+    }
+
+    /// A failed node as a member again, when what it has is still its own: nobody else was given it, or nobody else has the
+    /// resource at all.
+    fn still_its(&mut self, had: &Had, node: NodeRef) -> Option<Member> {
+        let placed = self.resources.find_mut(had.carried.resource).filter(|placed| placed.born == had.born)?;
+        let absent =
+            placed.absent.iter().position(|absent| absent.node == node).map(|at| placed.absent.swap_remove(at));
+        if let Some(roles) = &placed.roles {
+            return absent.filter(|_| roles.of(node).is_some());
+        }
+        // When others have its place, pieces that nobody else was given are still its own.
+        let pieces = placed.pieces.held_by(node);
+        let own = match absent {
+            Some(_) => pieces > 0 || count_u32(placed.members.len()) < placed.want,
+            None => matches!(placed.pieces, Pieces::None) && placed.members.is_empty(),
+        };
+        let Carried { counted, booked, .. } = had.carried;
+        let covered_bytes = counted.bytes.saturating_add(booked.bytes);
+        let anew = Member { node, link: NONE, over_target: false, covered_bytes, pieces };
+        own.then_some(Member { pieces, ..absent.unwrap_or(anew) })
+    }
+
+    /// What a member that returns has, less the pieces that others were given.
+    fn shares_left(placed: &Resource<R>, member: &Member, carried: &Carried) -> Shares {
+        let &Carried { counted, booked, .. } = carried;
+        if matches!(placed.pieces, Pieces::None) {
+            return Shares { covered_bytes: member.covered_bytes, counted, booked };
+        }
+        let bytes = member.pieces.saturating_mul(placed.piece_bytes());
+        let counted = Capacity { bytes: counted.bytes.min(bytes), ..counted };
+        Shares { covered_bytes: bytes, counted, booked: Capacity { bytes: bytes - counted.bytes, ..booked } }
     }
 
     /// Takes failed nodes out of a resource and gives it another primary when it lost that.
@@ -227,6 +275,11 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
     }
 
+    /// Whether a resource has no source at all: then nothing about it can be repaired.
+    fn waits(placed: &Resource<R>, unrecoverable: u64) -> bool {
+        unrecoverable > 0 && (placed.members.is_empty() || placed.roles.is_some())
+    }
+
     fn has_lost_pieces(&self, placed: &Resource<R>) -> bool {
         let members: BTreeSet<NodeRef> = placed.members.iter().map(|member| member.node).collect();
         placed.pieces.holders().any(|holder| !members.contains(&holder))
@@ -237,7 +290,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     pub(super) fn mend(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Mended<R> {
         let placed = &self.resources[number];
         let (remaining, unrecoverable) = self.survival(placed);
-        if unrecoverable > 0 && placed.members.is_empty() && lost == Lost::Waits {
+        if Self::waits(placed, unrecoverable) && lost == Lost::Waits {
             self.unqueue(number);
             return Mended { repair: self.report_repair(number), changed: false };
         }
@@ -260,16 +313,21 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let recruited: Vec<NodeRef> = recruits.iter().map(|member| member.node).collect();
         // A survivor has the data; a recruit only becomes primary when there is none.
         let primary = (have == 0).then(|| self.best_primary(&recruits, placed.near, placed.rotation));
-        self.seq += 1;
+        let decision = self.seq + 1;
+        if !recruits.is_empty() {
+            self.seq = decision;
+        }
         self.settle_in(number, &mut recruits, &selection.picks, selection.need);
         if let (Some(primary), false) = (primary, recruits.is_empty()) {
             recruits[..=primary].rotate_right(1);
         }
         let placed = &mut self.resources[number];
         placed.members.extend(recruits);
-        placed.seq = self.seq;
         let new_primary = if have == 0 { placed.members.first().map(|member| member.node) } else { None };
-        let pieces = self.move_pieces(number, budget, lost);
+        let pieces = self.move_pieces(number, decision, budget, lost);
+        if self.seq == decision {
+            self.resources[number].seq = decision;
+        }
         let placed = &self.resources[number];
         let has = count_u32(placed.members.len());
         let short = has < placed.want;
@@ -303,7 +361,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// A repair in which nothing has happened yet.
     pub(super) fn waiting(&self, number: u32) -> Repair<R> {
         let waits_until = self.resources[number].queued.map(|queued| match queued {
-            Queued::Until(due) => due,
+            Queued::Until(due) => due.max(self.now),
             Queued::Due(_) => self.now,
         });
         Repair { waits_until, ..self.report_repair(number) }
@@ -333,7 +391,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// Finds new nodes for the pieces whose node is not one of the resource any more, and writes them down.
-    fn move_pieces(&mut self, number: u32, budget: &mut MoveBudget, lost: Lost) -> Moved {
+    fn move_pieces(&mut self, number: u32, decision: u64, budget: &mut MoveBudget, lost: Lost) -> Moved {
         let placed = &self.resources[number];
         let mut moved = Moved { moves: Vec::new(), out_of_budget: false, without_room: false };
         if matches!(placed.pieces, Pieces::None) {
@@ -375,8 +433,11 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         let done = limit - left;
         budget.take(done, done.saturating_mul(bytes));
-        // Its bookings join those of the recruits under the same number, so that one report confirms both.
-        self.commit(number, &board, |placed| placed.pieces = pieces);
+        if done > 0 {
+            // Its bookings join those of the recruits under the same number, so that one report confirms both.
+            self.seq = decision;
+            self.commit(number, &board, |placed| placed.pieces = pieces);
+        }
         moved
     }
 
@@ -386,11 +447,11 @@ impl<N: Id, R: Id> Allocator<N, R> {
             return self.roles_survival(placed, roles);
         }
         match (&placed.pieces, scheme_of(&placed.spec)) {
-            (Pieces::None, Scheme::Copies) => {
-                let tolerance = self.copies_tolerance(placed.members.iter().map(|member| member.node));
+            (Pieces::None, scheme) => {
+                let members = placed.members.iter().filter(|_| scheme == Scheme::Copies);
+                let tolerance = self.copies_tolerance(members.map(|member| member.node));
                 (tolerance, u64::from(placed.members.is_empty()))
             }
-            (Pieces::None, _) => (Tolerance::default(), 0),
             _ => {
                 let state = self.pieces_state(placed);
                 (state.tolerance, state.unrecoverable)
@@ -415,6 +476,13 @@ pub(super) struct Mended<R> {
     pub(super) repair: Repair<R>,
     /// Whether something was decided.
     pub(super) changed: bool,
+}
+
+/// What a member has on its node.
+struct Shares {
+    covered_bytes: u64,
+    counted: Capacity,
+    booked: Capacity,
 }
 
 /// What becomes of that which has no source left.
@@ -449,7 +517,7 @@ fn reseat(
         if board.seat_of(*holder).is_some() {
             continue;
         }
-        if *left == 0 {
+        if has_source && *left == 0 {
             moved.out_of_budget = true;
             return;
         }

@@ -166,34 +166,35 @@ pub(crate) struct LoadIndex {
     /// By number; emptied ones keep their memory for the next.
     buckets: Vec<Bucket>,
     free_buckets: Vec<u32>,
-    /// Sum of the keys of all nodes, and how many there are.
-    key_sum: u64,
-    count: u64,
 }
 
-/// Key of a node: its load, or `least` if that is more, and what its reputation adds. It stays within the range that the load
-/// is in, so that a walk which ends at a limit has met every node below it.
-pub(crate) fn load_key(effective_permille: u32, least: u16, handicap_permille: u32) -> u16 {
+/// Key of a node: its load, or `least` if that is more, and what its reputation adds; of one that has had its share near the
+/// end of the range that its load is in, in the same order. It stays within that range, so that a walk which ends at a limit
+/// has met every node below it.
+pub(crate) fn load_key(effective_permille: u32, least: u16, handicap_permille: u32, spent: Spent) -> u16 {
     let (half, most) = (u32::from(ALLOCATE_MAX.value()), u32::from(ROUTE_MAX.value()));
-    let last = if effective_permille < half {
-        half - 1
+    let end = if effective_permille < half {
+        half
     } else if effective_permille < most {
-        most - 1
+        most
     } else {
-        u32::from(KEYS) - 1
+        u32::from(KEYS)
     };
-    let key = effective_permille.max(u32::from(least)).saturating_add(handicap_permille).min(last);
-    u16::try_from(key).unwrap_or(KEYS - 1)
+    let own = effective_permille.max(u32::from(least)).saturating_add(handicap_permille).min(end);
+    let key = if spent == Spent::Yes { end - (end - own) / 8 } else { own };
+    u16::try_from(key.min(end - 1)).unwrap_or(KEYS - 1)
+}
+
+/// Whether a node has had its share for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spent {
+    No,
+    Yes,
 }
 
 impl LoadIndex {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
-    }
-
-    /// The mean of all keys, rounded up.
-    pub(crate) fn mean_key(&self) -> u16 {
-        u16::try_from(self.key_sum.div_ceil(self.count.max(1))).unwrap_or(KEYS)
     }
 
     pub(crate) fn zones(&self) -> &[ZoneGroups] {
@@ -359,8 +360,6 @@ impl LoadIndex {
     fn push(&mut self, node: u32, number: u32, key: u16) {
         let group = &mut self.groups[slot_index(number)];
         group.open += usize::from(is_open(key));
-        self.key_sum += u64::from(key);
-        self.count += 1;
         let bucket = group.bucket_of(key).unwrap_or_else(|| {
             let bucket = self.free_buckets.pop().unwrap_or_else(|| {
                 self.buckets.push(Bucket::default());
@@ -386,8 +385,6 @@ impl LoadIndex {
             self.standings[slot_index(moved)].place = place;
         }
         let (is_empty, key) = (nodes.is_empty(), *key);
-        self.key_sum -= u64::from(key);
-        self.count -= 1;
         let number = *group;
         let group = &mut self.groups[slot_index(number)];
         group.open -= usize::from(is_open(key));

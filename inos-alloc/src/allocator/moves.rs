@@ -24,13 +24,24 @@ const LEVEL_PERMILLE: u64 = 1050;
 const TRIES: usize = 64;
 
 /// Load that moved away and that the node's reports may still count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leaving {
-    pub(super) permille: u32,
-    /// The last decision that took something away.
-    pub(super) seq: u64,
+    /// Decision and load of each move, in their order.
+    moves: Vec<(u64, u32)>,
     /// Reports are believed from then on, whichever decisions they name.
     until: Duration,
+}
+
+impl Leaving {
+    /// A report counts the decisions up to `seq`; whether that is all.
+    pub(super) fn counted(&mut self, seq: u64) -> bool {
+        self.moves.retain(|&(decision, _)| decision > seq);
+        self.moves.is_empty()
+    }
+
+    fn permille(&self) -> u32 {
+        self.moves.iter().map(|&(_, permille)| permille).fold(0, u32::saturating_add)
+    }
 }
 
 impl<N: Id, R: Id> Allocator<N, R> {
@@ -62,6 +73,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 let repair = self.leave_roles(number, node, &mut budget);
                 left += usize::from(repair.is_none());
                 repairs.extend(repair);
+                continue;
+            }
+            if budget.moves == 0 || budget.bytes == 0 {
+                left += 1;
                 continue;
             }
             let target = self.stand_in(number, node);
@@ -170,7 +185,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Load that a node will have once its reports count what moved away.
     fn lasting_load(&self, index: u32) -> u32 {
-        let leaving = self.leaving.get(&index).map_or(0, |leaving| leaving.permille);
+        let leaving = self.leaving.get(&index).map_or(0, Leaving::permille);
         self.nodes.at(index).map_or(0, |node| node.effective_permille().saturating_sub(leaving))
     }
 
@@ -288,8 +303,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let counted = share.saturating_sub(before.saturating_sub(load(self)));
         if counted > 0 {
             let until = self.now.saturating_add(self.config.booking_ttl);
-            let entry = self.leaving.entry(node.index).or_insert(Leaving { permille: 0, seq: 0, until });
-            *entry = Leaving { permille: entry.permille.saturating_add(counted), seq: self.seq, until };
+            let entry = self.leaving.entry(node.index).or_insert(Leaving { moves: Vec::new(), until });
+            entry.moves.push((self.seq, counted));
+            entry.until = until;
         }
     }
 }

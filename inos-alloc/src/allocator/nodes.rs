@@ -4,16 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::index::{GroupKey, LoadIndex, Zone, load_key};
+use super::index::{GroupKey, LoadIndex, Spent, Zone, load_key};
 use crate::id::{Id, seeded_hash};
 use crate::policy::Config;
-use crate::scheme::{Part, added_permille};
+use crate::scheme::{Part, share_permille};
 use crate::slab::{NONE, Slab};
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
-use crate::trust::{Outcome, Trust, TrustPolicy};
+use crate::trust::{Given, Outcome, Trust, TrustPolicy};
 use crate::units::{Capacity, Permille, Requirements};
-
-const FULL_PERMILLE: u32 = 1000;
 
 /// What a node is to decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +57,17 @@ struct Link {
     bookings: u32,
     /// What the resource was given on the node in all.
     need: Capacity,
+}
+
+/// What a node had of a resource when it failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carried {
+    /// Number of the resource.
+    pub(super) resource: u32,
+    /// What its reports had counted.
+    pub(super) counted: Capacity,
+    /// What they had not.
+    pub(super) booked: Capacity,
 }
 
 /// A booking that is over.
@@ -116,7 +125,7 @@ pub(super) struct Node<'a, N> {
     hot: &'a Hot,
     cold: &'a Cold<N>,
     account: Option<&'a Account>,
-    mean: u16,
+    mean_given: u32,
     pub(super) spec: &'a NodeSpec<N>,
 }
 
@@ -143,14 +152,11 @@ impl Hot {
         matches!(self.status, Status::Healthy | Status::Draining)
     }
 
-    /// The load it counts as at least when nodes are compared: what it was given, whatever it reports; and `mean` when it has
-    /// had its share.
-    fn least(&self, mean: u16) -> u16 {
-        if self.trust.is_spent() { self.carried_permille.max(mean) } else { self.carried_permille }
-    }
-
-    fn key(&self, mean: u16) -> u16 {
-        load_key(self.effective_permille(), self.least(mean), self.trust.handicap_permille())
+    /// Where it stands when nodes are compared: as no less loaded than what it was given comes to, whatever it reports.
+    /// `mean_given` is what nodes were given in this window.
+    fn key(&self, mean_given: u32) -> u16 {
+        let spent = self.trust.is_spent(mean_given);
+        load_key(self.effective_permille(), self.carried_permille, self.trust.handicap_permille(), spent)
     }
 }
 
@@ -162,7 +168,13 @@ impl<'a, N> Node<'a, N> {
 
     /// The load it counts as when nodes are compared, its reputation left aside.
     pub(super) fn believed_permille(&self) -> u32 {
-        self.effective_permille().max(u32::from(self.hot.least(self.mean)))
+        let spent = self.hot.trust.is_spent(self.mean_given);
+        u32::from(load_key(self.effective_permille(), self.hot.carried_permille, 0, spent))
+    }
+
+    /// Whether it has had its share for now.
+    pub(super) fn is_spent(&self) -> bool {
+        self.hot.trust.is_spent(self.mean_given) == Spent::Yes
     }
 
     pub(super) fn status(&self) -> Status {
@@ -234,8 +246,9 @@ pub(super) struct NodeTable<N> {
     accounts: Slab<Account>,
     oldest: u32,
     newest: u32,
-    /// The mean key when the present decision began.
-    mean: u16,
+    given: Given,
+    /// Its mean when the present decision began.
+    mean_given: u32,
 }
 
 pub(super) fn slot_index(index: u32) -> usize {
@@ -259,13 +272,14 @@ impl<N: Id> NodeTable<N> {
             accounts: Slab::new(),
             oldest: NONE,
             newest: NONE,
-            mean: 0,
+            given: Given::default(),
+            mean_given: 0,
         }
     }
 
-    /// A decision begins: until the next, nodes that have had their share count as loaded as the mesh is now.
-    pub(super) fn begin(&mut self) {
-        self.mean = self.index.mean_key();
+    /// A decision begins: until the next, what is even is what nodes were given up to now.
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.mean_given = self.given.mean(self.alive, &self.trust, now);
     }
 
     pub(super) fn alive_count(&self) -> usize {
@@ -308,7 +322,7 @@ impl<N: Id> NodeTable<N> {
     pub(super) fn at(&self, index: u32) -> Option<Node<'_, N>> {
         let (hot, cold) = (self.hot.get(slot_index(index))?, self.cold.get(slot_index(index))?.as_ref()?);
         let account = (hot.account != NONE).then(|| &self.accounts[hot.account]);
-        Some(Node { hot, cold, account, mean: self.mean, spec: &cold.spec })
+        Some(Node { hot, cold, account, mean_given: self.mean_given, spec: &cold.spec })
     }
 
     fn hot_mut(&mut self, index: u32) -> &mut Hot {
@@ -385,8 +399,7 @@ impl<N: Id> NodeTable<N> {
         let mut booked_permille = 0u32;
         while at != NONE {
             let booking = &mut self.bookings[at];
-            let share = added_permille(booking.need, capacity).unwrap_or(FULL_PERMILLE);
-            booking.load_permille = share.min(FULL_PERMILLE);
+            booking.load_permille = share_permille(booking.need, capacity);
             booked_permille = booked_permille.saturating_add(booking.load_permille);
             at = booking.after;
         }
@@ -413,11 +426,20 @@ impl<N: Id> NodeTable<N> {
     /// What a link needs on its node changes.
     fn set_need(&mut self, link: u32, need: Capacity) {
         let Link { node, need: before, .. } = self.links[link];
-        let cold = self.cold_mut(node);
-        let capacity = cold.spec.capacity;
-        let carried = cold.carried.saturating_sub(Part::of(before, capacity));
         self.links[link].need = need;
-        self.set_carried(node, carried.saturating_add(Part::of(need, capacity)));
+        let cold = self.cold_mut(node);
+        let (capacity, carried) = (cold.spec.capacity, cold.carried);
+        if carried.is_saturated() {
+            self.carry_anew(node);
+        } else {
+            let carried = carried.saturating_sub(Part::of(before, capacity));
+            self.set_carried(node, carried.saturating_add(Part::of(need, capacity)));
+        }
+    }
+
+    /// What a resource needs on a node, counted and booked.
+    pub(super) fn need_of(&self, link: u32) -> Capacity {
+        self.links[link].need
     }
 
     /// Forgets a node that carries nothing.
@@ -455,8 +477,8 @@ impl<N: Id> NodeTable<N> {
         true
     }
 
-    /// Takes a node out and answers the numbers of the resources it carried, and what of each it had counted.
-    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<(u32, Capacity)>> {
+    /// Takes a node out and answers what it carried.
+    pub(super) fn fail(&mut self, handle: NodeRef) -> Option<Vec<Carried>> {
         self.get_alive(handle)?;
         self.index.remove(handle.index);
         self.alive -= 1;
@@ -464,7 +486,8 @@ impl<N: Id> NodeTable<N> {
         hot.status = Status::Failed { draining: hot.status == Status::Draining };
         let mut carried = Vec::new();
         while let Some((link, resource)) = self.first_link(handle.index) {
-            carried.push((resource, self.links[link].need.saturating_sub(self.booked_on(link))));
+            let booked = self.booked_on(link);
+            carried.push(Carried { resource, counted: self.links[link].need.saturating_sub(booked), booked });
             self.detach(link);
         }
         Some(carried)
@@ -483,16 +506,16 @@ impl<N: Id> NodeTable<N> {
     fn enter(&mut self, index: u32) {
         let Some(node) = self.at(index) else { return };
         let group = GroupKey::new(node.zone(), node.spec.capabilities, node.spec.capacity);
-        let key = node.hot.key(self.mean);
+        let key = node.hot.key(self.mean_given);
         self.index.insert(index, group, key);
     }
 
     /// Puts a node where its load says.
     fn settle(&mut self, index: u32) {
-        let mean = self.mean;
+        let mean_given = self.mean_given;
         let hot = self.hot_mut(index);
         if hot.status == Status::Healthy {
-            let key = hot.key(mean);
+            let key = hot.key(mean_given);
             self.index.set(index, key);
         }
     }
@@ -511,7 +534,7 @@ impl<N: Id> NodeTable<N> {
     pub(super) fn share_permille(&self, link: u32) -> u32 {
         let Link { node, need, .. } = self.links[link];
         let capacity = self.at(node).map_or(Capacity::default(), |node| node.spec.capacity);
-        added_permille(need, capacity).unwrap_or(FULL_PERMILLE)
+        share_permille(need, capacity)
     }
 
     /// A resource has something on a node that its reports count already.
@@ -623,6 +646,7 @@ impl<N: Id> NodeTable<N> {
         let hot = self.hot_mut(index);
         hot.booked_permille = hot.booked_permille.saturating_add(load_permille);
         hot.trust.give(given, &trust, now);
+        self.given.add(given);
         self.settle(index);
     }
 

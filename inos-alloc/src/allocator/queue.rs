@@ -86,8 +86,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// A failed node will not come back as it was: what it had is lost.
     pub(super) fn forget_absence(&mut self, node: NodeRef) {
-        for (number, _) in self.failed.remove(&node).unwrap_or_default() {
-            self.take_absent(number, node);
+        for had in self.failed.remove(&node).unwrap_or_default() {
+            self.take_absent(had.carried.resource, node);
         }
     }
 

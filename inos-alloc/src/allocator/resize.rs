@@ -15,14 +15,14 @@ use crate::id::Id;
 use crate::placement::Repair;
 use crate::policy::MoveBudget;
 use crate::scheme::{Scheme, scheme_of};
-use crate::units::RegionId;
+use crate::units::{Capacity, RegionId};
 
 impl<N: Id, R: Id> Allocator<N, R> {
     /// Gives a resource that is copied whole another count, as a [`Scale`](crate::Scale) asks for. `want` is kept within the
     /// floor and the ceiling that it was allocated with. The nodes it has keep it, as far as the count goes.
     ///
     /// Upwards new nodes are recruited at once, and what failed nodes had is not waited for. Downwards go, one by one, nodes
-    /// that are drained, then those that filled a floor above half load, then the most loaded of the zone with the most in the
+    /// that are drained, then those whose reports do not count it yet, then those that filled a floor above half load, then the most loaded of the zone with the most in the
     /// region with the most; of a [`Class::Compute`](crate::Class::Compute) the most loaded of all. The primary stays.
     /// [`Repair::recruited`] and [`Repair::dropped`] have who they are. O(k² log k) for `k` replicas, besides what is recruited.
     ///
@@ -82,7 +82,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 Arrangement::Idle | Arrangement::Nearest { .. } => (load, in_zone, 0),
             };
             let tie = self.nodes.tie(node).wrapping_sub(placed.rotation);
-            Some((node.status() == Status::Draining, member.over_target, order, tie))
+            let is_new = self.nodes.booked_on(member.link) != Capacity::default();
+            Some((node.status() == Status::Draining, is_new, member.over_target, order, tie))
         };
         (1..placed.members.len()).max_by_key(|&at| rank(at))
     }

@@ -15,7 +15,7 @@ use crate::hierarchy::{Hierarchy, HierarchyLimits, Role};
 use crate::id::Id;
 use crate::placement::{Placement, Repair, Tolerance};
 use crate::policy::{ALLOCATE_MAX, MoveBudget, Policy};
-use crate::scheme::added_permille;
+use crate::scheme::share_permille;
 use crate::spec::{Class, NodeRef, ResourceSpec};
 use crate::target::Target;
 use crate::units::{Capacity, RegionId};
@@ -169,7 +169,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
             || left.regions.iter().any(|&(_, copies, lost)| lost > 0 && lost * 2 >= copies)
     }
 
-    /// What the seeds and hubs that are left survive, whichever pieces the lost hubs held; and 1 when none is left.
+    /// What the seeds and hubs that are left survive, whichever pieces the lost hubs held; and 1 when they may not have
+    /// everything.
     pub(super) fn roles_survival(&self, placed: &Resource<R>, roles: &Roles) -> (Tolerance, u64) {
         let left = Left::of(placed, roles);
         let mut nodes = left.seeds;
@@ -188,7 +189,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
         // Copies of a region may be in one zone, and that may be a seed's.
         let zones = spare(seed_zones + without_seed);
         let tolerance = Tolerance { nodes: spare(nodes), zones, regions: spare(regions.len()) };
-        (tolerance, u64::from(placed.members.is_empty()))
+        // Every piece is on each seed, and on the hubs of a region until as many are lost as there are copies.
+        let has_all = left.seeds > 0 || left.regions.iter().any(|&(_, copies, lost)| lost < copies);
+        (tolerance, u64::from(!has_all))
     }
 
     /// Plans again and carries it out as far as the budget covers it.
@@ -197,6 +200,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
             let repair = Repair { waits_until: Some(self.now), ..self.report_repair(number) };
             return Mended { repair, changed: false };
         };
+        if holders(&planned.plan).next().is_none() {
+            // Nobody can take anything: who had it keeps its role.
+            let again = self.now.saturating_add(self.retry_after());
+            self.queue_until(number, again);
+            return Mended { repair: self.waiting(number), changed: false };
+        }
         self.charge(number, &planned.plan, budget);
         let (mut repair, changed) = self.adopt(number, planned);
         match part {
@@ -244,7 +253,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         while most > 0 {
             let planned = self.plan_again(placed, roles, most);
             let cost = self.cost(placed, &planned.plan);
-            if cost.moves <= budget.moves && cost.bytes <= budget.bytes {
+            if budget.covers(cost.moves, cost.bytes) {
                 return Some((planned, part));
             }
             let held = |node: &NodeRef| placed.members.iter().any(|member| member.node == *node);
@@ -360,6 +369,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         } else if bytes < has {
             // What no booking counts, its reports do, until they count the change.
             let booked = self.nodes.booked_on(member.link);
+            let counted = self.nodes.need_of(member.link).saturating_sub(booked);
             let reported = bytes.min(has.saturating_sub(booked.bytes));
             self.nodes.detach(member.link);
             member.link = self.nodes.attach(member.node.index, number);
@@ -367,18 +377,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
             if need != Capacity::default() {
                 self.book_share(member.link, member.node, need);
             }
-            let kept = Capacity { bytes: reported, ..Capacity::default() };
-            self.nodes.count(member.link, kept);
+            self.nodes.count(member.link, Capacity { bytes: reported.min(counted.bytes), ..counted });
         }
     }
 
-    fn added(&self, node: NodeRef, need: Capacity) -> u32 {
+    pub(super) fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
         let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
-        added_permille(need, capacity).unwrap_or(0)
-    }
-
-    fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
-        let load_permille = self.added(node, need);
+        let load_permille = share_permille(need, capacity);
         self.nodes.book(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
     }
 }

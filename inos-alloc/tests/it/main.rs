@@ -17,6 +17,7 @@ mod invariants;
 mod job;
 mod massive;
 mod moves;
+mod outages;
 mod pieces;
 mod placement;
 mod resize;

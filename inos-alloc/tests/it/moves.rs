@@ -290,3 +290,34 @@ fn who_came_below_half_load_keeps_what_filled_a_floor() {
     let moves = mesh.rebalance(MoveBudget { moves: 1, bytes: u64::MAX }, T0);
     assert_eq!((moves[0].from, mesh.placement(&1).unwrap().over_target), (nodes[4], 0));
 }
+
+#[test]
+fn what_a_report_counts_is_not_taken_off_again() {
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let giver = mesh.upsert(node(0, 0, 0, GIB));
+    let other: Vec<NodeRef> = (1..3).map(|id| mesh.upsert(node(id, 0, 0, GIB))).collect();
+    for &node in &other {
+        mesh.report(node, load_report(900, 0), T0).unwrap();
+    }
+    for id in 0..4 {
+        let _ = mesh.allocate(id, &block(100 * MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    }
+    mesh.report(giver, load_report(392, mesh.seq()), T0).unwrap();
+    for &node in &other {
+        mesh.report(node, load_report(0, mesh.seq()), T0).unwrap();
+    }
+    let one = MoveBudget { moves: 1, bytes: u64::MAX };
+    let first = mesh.rebalance(one, T0).remove(0);
+    assert_eq!(mesh.rebalance(one, T0).len(), 1);
+    // It has counted the first move, and not the second: 392 - 98, of which 98 will go.
+    mesh.report(giver, load_report(294, first.seq), T0).unwrap();
+    for &node in &other {
+        mesh.report(node, load_report(98, mesh.seq()), T0).unwrap();
+    }
+    // 196 beside 98 and 98: one more move helps nobody. Beside 20 and 20 it does.
+    assert_eq!(mesh.rebalance(MoveBudget::UNLIMITED, T0), []);
+    for &node in &other {
+        mesh.report(node, load_report(20, mesh.seq()), T0).unwrap();
+    }
+    assert_eq!(mesh.rebalance(MoveBudget::UNLIMITED, T0).len(), 1);
+}

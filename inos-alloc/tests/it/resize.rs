@@ -105,3 +105,12 @@ fn what_was_waited_for_is_not_any_more() {
     }
     assert_eq!(mesh.node_returned(all[1], GRACE).unwrap().kept, [1]);
 }
+
+#[test]
+fn an_unlimited_budget_is_no_bound() {
+    let (mut mesh, _) = mesh(20, u64::MAX);
+    let group = ResourceSpec { class: Class::Group, ..blob(1 << 62) };
+    assert_eq!(mesh.allocate(1, &group, &Policy::default(), T0).unwrap().granted, 3);
+    let up = mesh.resize(&1, 7, T0).unwrap();
+    assert_eq!((up.granted, up.waits_until), (7, None));
+}

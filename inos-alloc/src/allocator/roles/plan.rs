@@ -81,7 +81,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     pub(super) fn plan_anew(&self, placed: &Resource<R>, limits: &HierarchyLimits) -> (Vec<Candidate>, Planned) {
         let all = self.candidates(placed, limits);
         let earned = |candidate: &Candidate| {
-            let spent = self.nodes.get(candidate.node).is_some_and(|node| node.trust().is_spent());
+            let spent = self.nodes.get(candidate.node).is_some_and(|node| node.is_spent());
             let able = if spent && candidate.current.is_none() { Role::Edge } else { candidate.able };
             Candidate { able, ..*candidate }
         };
