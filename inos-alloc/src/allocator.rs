@@ -216,7 +216,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         self.nodes.lookup(id)
     }
 
-    /// Forgets a node that carries nothing. O(log n).
+    /// Forgets a node that carries nothing. O(log n), and O(what it carried) for one that had failed.
     ///
     /// # Errors
     ///

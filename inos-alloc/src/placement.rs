@@ -191,8 +191,7 @@ pub struct FailoverPlan<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Returned<R> {
-    /// Resources that it carries again, in ascending order. What else it has is not its own any more, and nothing is only on
-    /// it.
+    /// Resources that it carries again, in ascending order. What else it has is not its own any more.
     pub kept: Vec<R>,
 }
 

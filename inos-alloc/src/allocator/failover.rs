@@ -139,9 +139,9 @@ impl<N: Id, R: Id> Allocator<N, R> {
     }
 
     /// A node that had failed is there again, with what it had. Repairs that have not started because of it are cancelled:
-    /// it carries those resources again, and what had no source left but this node has one again. Everything else that it
-    /// still has was given to others, or released: it may delete that. It keeps its handle and its last report. O(pieces of
-    /// the resources that it had).
+    /// it carries those resources again, and those that nobody else has. Everything else that it still has was given to
+    /// others, or released: it may delete that. It keeps its handle and its last report; what that had not counted is booked
+    /// again. O(pieces of the resources that it had).
     ///
     /// # Errors
     ///

@@ -89,7 +89,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         Ok(Drain { moves, repairs, left })
     }
 
-    /// A node that was being drained stays after all, with what it still has. `false` for one that was not. O(1).
+    /// A node that was being drained stays after all, with what it still has. `false` for one that was not.
     pub fn undrain(&mut self, node: NodeRef) -> bool {
         self.nodes.undrain(node)
     }

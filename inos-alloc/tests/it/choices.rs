@@ -137,3 +137,32 @@ fn an_explanation_adds_up() {
     assert_eq!((first.share_permille, first.pieces, first.over_target), (3, 0, false));
     assert_eq!(mesh.explain(&2), None);
 }
+
+#[test]
+fn rare_capabilities_stay_free() {
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let gpu = |id| if id < 5 { Capabilities::GPU } else { Capabilities::NONE };
+    for id in 0..10 {
+        mesh.upsert(NodeSpec { capabilities: gpu(id), ..node(id, 0, 0, GIB) });
+    }
+    let placed = mesh.allocate(1, &block(0, Temperature::Warm), &Policy::default(), T0).unwrap();
+    assert!(placed.replicas.iter().all(|node| node.index >= 5));
+}
+
+#[test]
+fn who_says_nothing_of_what_it_carries_is_no_better_by_score() {
+    let mut mesh = Allocator::<u32, u64>::new(Config::default());
+    let nodes: Vec<NodeRef> = (0..6).map(|id| mesh.upsert(node(id, 0, 0, GIB))).collect();
+    for &busy in &nodes[3..] {
+        mesh.report(busy, load_report(150, 0), T0).unwrap();
+    }
+    // Three carry 196 thousandths each, and one of them does not say so. The others have 150.
+    let placed = mesh.allocate(1, &block(200 * MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    for (&node, load) in nodes.iter().zip([0, 196, 196]) {
+        mesh.report(node, load_report(load, placed.seq), T0).unwrap();
+    }
+    let policy = Policy { weights: Weights { cost: 1, ..Weights::LOAD }, ..Policy::default() };
+    let mut other = mesh.allocate(2, &block(0, Temperature::Cold), &policy, T0).unwrap().replicas;
+    other.sort();
+    assert_eq!(other, nodes[3..]);
+}
