@@ -131,6 +131,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    pub(crate) const NONE: Self = Self { bytes: 0, memory: 0, bandwidth: 0 };
     const ALL: u32 = 1_000_000;
 
     /// The part of `capacity` that `need` is, all of it at most. Of nothing it is none.

@@ -104,10 +104,21 @@ const _: () = assert!(size_of::<Hot>() == 80, "two lines of a cache at most");
 #[derive(Clone, Debug)]
 struct Cold<N> {
     spec: NodeSpec<N>,
+    /// Number of its holdings; `NONE` when it carries nothing.
+    holdings: u32,
+}
+
+/// What a node carries.
+#[derive(Clone, Copy, Debug)]
+struct Holdings {
     /// Sum over its links.
     carried: Part,
     first_link: u32,
     link_count: u32,
+}
+
+impl Holdings {
+    const NONE: Self = Self { carried: Part::NONE, first_link: NONE, link_count: 0 };
 }
 
 /// The bookings of a node.
@@ -123,8 +134,8 @@ struct Account {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<'a, N> {
     hot: &'a Hot,
-    cold: &'a Cold<N>,
     account: Option<&'a Account>,
+    holdings: &'a Holdings,
     mean_given: u32,
     pub(super) spec: &'a NodeSpec<N>,
 }
@@ -198,7 +209,7 @@ impl<'a, N> Node<'a, N> {
     }
 
     pub(super) fn link_count(&self) -> u32 {
-        self.cold.link_count
+        self.holdings.link_count
     }
 
     /// What is free when the bookings are counted, whatever was reported never more than there is.
@@ -244,6 +255,7 @@ pub(super) struct NodeTable<N> {
     links: Slab<Link>,
     bookings: Slab<Booking>,
     accounts: Slab<Account>,
+    holdings: Slab<Holdings>,
     oldest: u32,
     newest: u32,
     given: Given,
@@ -270,6 +282,7 @@ impl<N: Id> NodeTable<N> {
             links: Slab::new(),
             bookings: Slab::new(),
             accounts: Slab::new(),
+            holdings: Slab::new(),
             oldest: NONE,
             newest: NONE,
             given: Given::default(),
@@ -322,7 +335,8 @@ impl<N: Id> NodeTable<N> {
     pub(super) fn at(&self, index: u32) -> Option<Node<'_, N>> {
         let (hot, cold) = (self.hot.get(slot_index(index))?, self.cold.get(slot_index(index))?.as_ref()?);
         let account = (hot.account != NONE).then(|| &self.accounts[hot.account]);
-        Some(Node { hot, cold, account, mean_given: self.mean_given, spec: &cold.spec })
+        let holdings = if cold.holdings == NONE { &Holdings::NONE } else { &self.holdings[cold.holdings] };
+        Some(Node { hot, account, holdings, mean_given: self.mean_given, spec: &cold.spec })
     }
 
     fn hot_mut(&mut self, index: u32) -> &mut Hot {
@@ -365,7 +379,7 @@ impl<N: Id> NodeTable<N> {
         let hot = self.hot_mut(index);
         let generation = hot.generation;
         *hot = Hot { generation, status: Status::Healthy, trust, ..Hot::VACANT };
-        self.cold[slot_index(index)] = Some(Cold { spec, carried: Part::default(), first_link: NONE, link_count: 0 });
+        self.cold[slot_index(index)] = Some(Cold { spec, holdings: NONE });
         self.alive += 1;
         self.enter(index);
         NodeRef { index, generation }
@@ -409,8 +423,11 @@ impl<N: Id> NodeTable<N> {
     /// The same of all that it carries.
     fn carry_anew(&mut self, index: u32) {
         let Some(node) = self.at(index) else { return };
-        let (capacity, mut at) = (node.spec.capacity, node.cold.first_link);
-        let mut carried = Part::default();
+        let (capacity, mut at) = (node.spec.capacity, node.holdings.first_link);
+        if at == NONE {
+            return;
+        }
+        let mut carried = Part::NONE;
         while at != NONE {
             carried = carried.saturating_add(Part::of(self.links[at].need, capacity));
             at = self.links[at].after;
@@ -419,7 +436,8 @@ impl<N: Id> NodeTable<N> {
     }
 
     fn set_carried(&mut self, index: u32, carried: Part) {
-        self.cold_mut(index).carried = carried;
+        let holdings = self.cold_mut(index).holdings;
+        self.holdings[holdings].carried = carried;
         self.hot_mut(index).carried_permille = carried.permille();
     }
 
@@ -428,7 +446,8 @@ impl<N: Id> NodeTable<N> {
         let Link { node, need: before, .. } = self.links[link];
         self.links[link].need = need;
         let cold = self.cold_mut(node);
-        let (capacity, carried) = (cold.spec.capacity, cold.carried);
+        let (capacity, holdings) = (cold.spec.capacity, cold.holdings);
+        let carried = self.holdings[holdings].carried;
         if carried.is_saturated() {
             self.carry_anew(node);
         } else {
@@ -522,7 +541,7 @@ impl<N: Id> NodeTable<N> {
 
     /// Numbers of the resources on a node and what each was given on it in thousandths, in no order.
     pub(super) fn carried(&self, handle: NodeRef) -> impl Iterator<Item = (u32, u32)> {
-        let mut at = self.get(handle).map_or(NONE, |node| node.cold.first_link);
+        let mut at = self.get(handle).map_or(NONE, |node| node.holdings.first_link);
         core::iter::from_fn(move || {
             let link = (at != NONE).then_some(at)?;
             at = self.links[link].after;
@@ -555,21 +574,25 @@ impl<N: Id> NodeTable<N> {
     }
 
     fn first_link(&self, index: u32) -> Option<(u32, u32)> {
-        let link = self.at(index)?.cold.first_link;
+        let link = self.at(index)?.holdings.first_link;
         (link != NONE).then(|| (link, self.links[link].resource))
     }
 
     /// A resource comes to a node; the answer names it there.
     pub(super) fn attach(&mut self, index: u32, resource: u32) -> u32 {
-        let after = self.cold_mut(index).first_link;
+        if self.cold_mut(index).holdings == NONE {
+            self.cold_mut(index).holdings = self.holdings.insert(Holdings::NONE);
+        }
+        let holdings = self.cold_mut(index).holdings;
+        let after = self.holdings[holdings].first_link;
         let link = Link { node: index, resource, before: NONE, after, bookings: NONE, need: Capacity::default() };
         let link = self.links.insert(link);
         if after != NONE {
             self.links[after].before = link;
         }
-        let node = self.cold_mut(index);
-        node.first_link = link;
-        node.link_count += 1;
+        let holdings = &mut self.holdings[holdings];
+        holdings.first_link = link;
+        holdings.link_count += 1;
         link
     }
 
@@ -586,11 +609,16 @@ impl<N: Id> NodeTable<N> {
         if after != NONE {
             self.links[after].before = before;
         }
-        let node = self.cold_mut(index);
+        let number = self.cold_mut(index).holdings;
+        let holdings = &mut self.holdings[number];
         if before == NONE {
-            node.first_link = after;
+            holdings.first_link = after;
         }
-        node.link_count -= 1;
+        holdings.link_count -= 1;
+        if holdings.link_count == 0 {
+            self.holdings.remove(number);
+            self.cold_mut(index).holdings = NONE;
+        }
         self.settle(index);
     }
 
@@ -757,7 +785,7 @@ impl<N: Id> NodeTable<N> {
         }
         let Some(cold) = &self.cold[slot_index(index)] else { return 0 };
         let booked = Part::of(self.accounts[hot.account].needs, cold.spec.capacity);
-        cold.carried.saturating_sub(booked).permille()
+        self.holdings[cold.holdings].carried.saturating_sub(booked).permille()
     }
 
     pub(super) fn observe(&mut self, handle: NodeRef, outcome: Outcome, now: Duration) {
