@@ -265,8 +265,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
     }
 
-    /// Takes many reports in their order, as [`Allocator::report`] does, and answers the positions of those it refused. With
-    /// many nodes this is several times as fast as one after the other: what a report changes is seldom in a cache, and what
+    /// Takes many reports in their order, as [`Allocator::report`] does, and answers the positions of those it refused; time
+    /// passes even when that is all of them. With many nodes this is several times as fast as one after the other: what a report changes is seldom in a cache, and what
     /// many change is fetched at once.
     pub fn report_all(&mut self, reports: &[(NodeRef, NodeReport)], now: Duration) -> Vec<(usize, ReportError)> {
         self.advance(now);
@@ -372,7 +372,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         carried.into_iter()
     }
 
-    /// Number of the last decision that booked anything; 0 before the first.
+    /// Number of the last decision that changed what a node has to hold; 0 before the first.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq

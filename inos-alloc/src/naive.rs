@@ -15,7 +15,7 @@ use crate::policy::{ALLOCATE_MAX, BOOKING_TTL, Config, Policy, ROUTE_MAX};
 use crate::scheme::{Part, Scheme, added_permille, need_per_node, scheme_of, share_permille};
 use crate::spec::{NodeReport, NodeSpec, ResourceSpec};
 use crate::target::replica_target;
-use crate::trust::{Given, Outcome, Trust};
+use crate::trust::{Even, Given, Outcome, Trust};
 use crate::units::{Capacity, RegionId, ZoneId};
 
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ pub struct NaiveAllocator<N, R> {
     seq: u64,
     given: Given,
     /// Its mean when the present decision began.
-    mean_given: u32,
+    even: Even,
     nodes: Vec<Node<N>>,
     latencies: Vec<(RegionId, RegionId, Duration)>,
     bookings: Vec<Booking<N, R>>,
@@ -113,7 +113,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             now: Duration::ZERO,
             seq: 0,
             given: Given::default(),
-            mean_given: 0,
+            even: Even::default(),
             nodes: Vec::new(),
             latencies: Vec::new(),
             bookings: Vec::new(),
@@ -165,7 +165,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         let Some(at) = self.nodes.iter().position(|node| node.spec.id == id) else { return false };
         let node = &self.nodes[at];
         let booked = self.booked(node).fold(Capacity::default(), |sum, booking| sum.saturating_add(booking.need));
-        let counted = self.carried(node).saturating_sub(Part::of(booked, node.spec.capacity)).permille();
+        let booked = Part::of(booked, node.spec.capacity);
+        let counted = if booked.is_all() { 0 } else { self.carried(node).saturating_sub(booked).permille() };
         self.nodes[at].trust.report(report.load, counted, &policy, now);
         self.settle(id);
         true
@@ -343,6 +344,10 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
                 }
                 if have + 1 >= placed.want && placed.absent.is_empty() {
                     placed.repair_at = None;
+                } else if !is_absent {
+                    let grace = self.config.grace;
+                    let again = if grace == Duration::ZERO { BOOKING_TTL } else { grace };
+                    placed.repair_at = Some(self.now.saturating_add(again));
                 } else {
                     placed.repair_at = placed.repair_at.filter(|_| !was_lost).or(Some(self.now));
                 }
@@ -390,8 +395,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
 
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        let healthy = self.nodes.iter().filter(|node| node.healthy).count();
-        self.mean_given = self.given.mean(healthy, &self.config.trust, self.now);
+        let open = self.nodes.iter().filter(|node| node.healthy && node.key < ALLOCATE_MAX.value()).count();
+        self.even = self.given.even(open, &self.config.trust, self.now);
         let (now, policy) = (self.now, self.config.trust);
         let (expired, kept) = self.bookings.drain(..).partition(|booking| booking.deadline <= now);
         self.bookings = kept;
@@ -411,7 +416,7 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
     fn settle(&mut self, id: N) {
         let Some(at) = self.nodes.iter().position(|node| node.spec.id == id) else { return };
         let node = &self.nodes[at];
-        let (carried, spent) = (self.carried(node).permille(), node.trust.is_spent(self.mean_given));
+        let (carried, spent) = (self.carried(node).permille(), node.trust.is_spent(self.even));
         self.nodes[at].key = load_key(self.effective(node), carried, node.trust.handicap_permille(), spent);
     }
 
@@ -442,7 +447,8 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
         let (low, high) = (near.min(node.spec.region), near.max(node.spec.region));
         let set = self.latencies.iter().find(|&&(a, b, _)| (a, b) == (low, high)).map(|&(_, _, latency)| latency);
         let between = if low == high { set.or(Some(Duration::ZERO)) } else { set };
-        Some(between?.saturating_add(node.report.map_or(Duration::ZERO, |report| report.last_mile)))
+        let last_mile = node.report.map_or(0, |report| u32::try_from(report.last_mile.as_micros()).unwrap_or(u32::MAX));
+        Some(between?.saturating_add(Duration::from_micros(u64::from(last_mile))))
     }
 
     fn tie(&self, node: &Node<N>, rotation: u64) -> u64 {
@@ -454,17 +460,19 @@ impl<N: Id, R: Id> NaiveAllocator<N, R> {
             for placed in self.resources.iter_mut().filter(|placed| placed.id == id) {
                 placed.members.push(member);
             }
+            for node in self.nodes.iter_mut().filter(|node| node.spec.id == member.id) {
+                let given = Part::of(need, node.spec.capacity).millionths();
+                node.trust.give(given, &self.config.trust, self.now);
+                self.given.add(given);
+            }
             self.book_on(id, member.id, need);
         }
     }
 
     fn book_on(&mut self, resource: R, id: N, need: Capacity) {
         let deadline = self.now.saturating_add(self.config.booking_ttl);
-        let Some(node) = self.nodes.iter_mut().find(|node| node.spec.id == id) else { return };
+        let Some(node) = self.nodes.iter().find(|node| node.spec.id == id) else { return };
         let load_permille = share_permille(need, node.spec.capacity);
-        let given = Part::of(need, node.spec.capacity).millionths();
-        node.trust.give(given, &self.config.trust, self.now);
-        self.given.add(given);
         self.bookings.push(Booking { resource, node: id, seq: self.seq, need, load_permille, deadline });
         let members =
             self.resources.iter_mut().filter(|placed| placed.id == resource).flat_map(|placed| &mut placed.members);

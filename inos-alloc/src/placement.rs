@@ -193,6 +193,10 @@ pub struct FailoverPlan<R> {
 pub struct Returned<R> {
     /// Resources that it carries again, in ascending order. What else it has is not its own any more.
     pub kept: Vec<R>,
+    /// Those of them whose primary it is from now on, and was not: nobody had them, or no seed was left.
+    pub leads: Vec<R>,
+    /// Number of this decision. The node names it in its reports once it has all that it kept.
+    pub seq: u64,
 }
 
 /// A replica, with the pieces it is made of, goes to another node.

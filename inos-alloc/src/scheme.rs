@@ -171,6 +171,11 @@ impl Part {
         }
     }
 
+    /// Whether it is all of a node, or was cut to that.
+    pub(crate) fn is_all(self) -> bool {
+        self.millionths() >= Self::ALL
+    }
+
     /// Whether the sum was too large: what is taken off it again cannot be known.
     pub(crate) fn is_saturated(self) -> bool {
         self.millionths() == u32::MAX

@@ -110,10 +110,10 @@ pub struct NodeRef {
 pub struct NodeReport {
     /// Its load, with every placement up to `seq` counted.
     pub load: Permille,
-    /// The `seq` of the last [`Placement`](crate::Placement), piece placement, [`Repair`](crate::Repair) or
-    /// [`Move`](crate::Move), to the node or away from it, that `load` counts; 0 when none.
+    /// The `seq` of the last [`Placement`](crate::Placement), piece placement, [`Repair`](crate::Repair),
+    /// [`Move`](crate::Move) to the node or away from it, or [`Returned`](crate::Returned), that `load` counts; 0 when none.
     pub seq: u64,
-    /// Round trip between the node and the edge of its region.
+    /// Round trip between the node and the edge of its region; whole microseconds count.
     pub last_mile: Duration,
     /// Requests it is serving.
     pub inflight: u32,

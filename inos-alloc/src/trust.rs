@@ -71,8 +71,10 @@ pub(crate) struct Trust {
     /// Given in the current window, in millionths.
     given: u32,
     share_permille: u16,
-    /// Whether it served in this window without fault.
+    /// Whether it served in this window.
     served: bool,
+    /// Whether it fell in this window.
+    fell: bool,
 }
 
 /// A reputation is brought up to date this often, with an error of 0.3 % of its distance from neutral.
@@ -80,8 +82,15 @@ const SETTLES_PER_HALF_LIFE: u32 = 256;
 
 impl Trust {
     /// Of nobody.
-    pub(crate) const NONE: Self =
-        Self { reputation: NEUTRAL, since_s: 0, window_end_s: 0, given: 0, share_permille: 0, served: false };
+    pub(crate) const NONE: Self = Self {
+        reputation: NEUTRAL,
+        since_s: 0,
+        window_end_s: 0,
+        given: 0,
+        share_permille: 0,
+        served: false,
+        fell: false,
+    };
 
     pub(crate) fn new(policy: &TrustPolicy) -> Self {
         Self { share_permille: policy.first_share(), ..Self::NONE }
@@ -102,11 +111,14 @@ impl Trust {
         self.share_permille as u32
     }
 
-    /// Whether the node has had its share for this window, and more than is even: `mean` millionths, a sixteenth and a
-    /// hundredth of the node, since replicas come in one piece.
-    pub(crate) fn is_spent(&self, mean: u32) -> Spent {
+    /// Whether the node has had its share for this window, and more than is even: the mean, a sixteenth and a hundredth of
+    /// the node, since replicas come in one piece.
+    pub(crate) fn is_spent(&self, even: Even) -> Spent {
+        if self.window_end_s != even.window_end_s {
+            return Spent::No;
+        }
         let share = u32::from(self.share_permille) * 1000;
-        let even = mean.saturating_add(mean / 16).saturating_add(10_000);
+        let even = even.mean.saturating_add(even.mean / 16).saturating_add(10_000);
         if self.share_permille < WHOLE_PERMILLE && self.given >= share && self.given > even {
             Spent::Yes
         } else {
@@ -153,7 +165,7 @@ impl Trust {
     /// Back to the first share.
     pub(crate) fn fall(&mut self, policy: &TrustPolicy) {
         self.share_permille = policy.first_share();
-        self.served = false;
+        self.fell = true;
     }
 
     /// Starts the next window when this one is over. One in which the node served without fault doubles its share.
@@ -162,11 +174,11 @@ impl Trust {
         if now_s < self.window_end_s {
             return;
         }
-        if self.served {
+        if self.served && !self.fell {
             let most = WHOLE_PERMILLE.max(policy.first_share());
             self.share_permille = self.share_permille.saturating_mul(2).clamp(1, most);
         }
-        self.served = false;
+        (self.served, self.fell) = (false, false);
         self.given = 0;
         self.window_end_s = window_end(policy, now);
     }
@@ -212,14 +224,21 @@ impl Given {
         self.sum = self.sum.saturating_add(u64::from(millionths));
     }
 
-    /// Millionths that each of `nodes` was given in the window of `now`, on average.
-    pub(crate) fn mean(&mut self, nodes: usize, policy: &TrustPolicy, now: Duration) -> u32 {
+    /// What each of `nodes` was given in the window of `now`, on average.
+    pub(crate) fn even(&mut self, nodes: usize, policy: &TrustPolicy, now: Duration) -> Even {
         if seconds(now) >= self.window_end_s {
             *self = Self { sum: 0, window_end_s: window_end(policy, now) };
         }
         let nodes = u64::try_from(nodes).unwrap_or(u64::MAX).max(1);
-        u32::try_from(self.sum / nodes).unwrap_or(u32::MAX)
+        Even { mean: u32::try_from(self.sum / nodes).unwrap_or(u32::MAX), window_end_s: self.window_end_s }
     }
+}
+
+/// What nodes were given on average in a window, in millionths.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Even {
+    mean: u32,
+    window_end_s: u32,
 }
 
 /// Whole seconds, up to 136 years: what one node has earned has to fit beside what is looked at for every decision.

@@ -10,6 +10,7 @@ use super::queue::Queued;
 use super::select::Request;
 use super::{Allocator, Had, Member, Resource, count_u32};
 use crate::error::ReturnError;
+use crate::hierarchy::Role;
 use crate::id::Id;
 use crate::placement::{FailoverPlan, Piece, PieceMove, Repair, Returned, Tolerance};
 use crate::policy::{BOOKING_TTL, MoveBudget};
@@ -119,7 +120,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// nothing is recruited for one that lacks nothing.
     ///
     /// [`Repair::unrecoverable`] of the answer says how much has to be filled. What found no room waits as before: call it
-    /// again.
+    /// again. A hierarchy is planned anew as soon as one node can take a role, and its former nodes are forgotten.
     pub fn refill(&mut self, resource: &R, now: Duration) -> Option<Repair<R>> {
         let number = self.numbers.get(resource).copied()?;
         self.advance(now);
@@ -154,52 +155,73 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         self.advance(now);
         self.nodes.revive(node);
-        let mut kept = Vec::new();
+        let (mut kept, mut leads) = (Vec::new(), Vec::new());
         let mut rebooked = false;
         for had in self.failed.remove(&node).unwrap_or_default() {
             let number = had.carried.resource;
-            let Some(member) = self.still_its(&had, node) else { continue };
-            let was_lost = self.survival(&self.resources[number]).1 > 0;
-            let Shares { covered_bytes, counted, booked } =
-                Self::shares_left(&self.resources[number], &member, &had.carried);
+            let Some((member, of)) = self.still_its(&had, node) else { continue };
+            let placed = &self.resources[number];
+            let (lost_before, primary) = (self.survival(placed).1, placed.members.first().map(|member| member.node));
+            let Shares { covered_bytes, counted, booked } = Self::shares_left(placed, &member, &had.carried);
             let link = self.nodes.attach(node.index, number);
             self.nodes.count(link, counted);
             if booked != Capacity::default() {
                 // Its reports have not counted that.
                 self.seq += u64::from(!rebooked);
                 rebooked = true;
-                self.book_share(link, node, booked);
+                self.book_share_again(link, node, booked);
                 self.resources[number].seq = self.seq;
             }
             let placed = &mut self.resources[number];
             placed.members.push(Member { link, covered_bytes, ..member });
             kept.push(placed.id);
-            if placed.roles.is_some() {
-                let best = self.best_leader(&self.resources[number]);
-                let members = &mut self.resources[number].members;
-                members[..=best].rotate_right(1);
-            }
+            self.lead_by_seed(number);
             let placed = &self.resources[number];
-            let has_all = count_u32(placed.members.len()) >= placed.want;
-            if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
-                self.unqueue(number);
-            } else if was_lost || !matches!(placed.queued, Some(Queued::Until(_))) {
-                // It tolerates more than before; what could not be repaired may have a source now.
-                self.queue_due(number);
+            let leader = placed.members.first().map(|member| member.node);
+            if leader == Some(node) && leader != primary {
+                leads.push(placed.id);
             }
+            self.queue_after_return(number, lost_before, of);
         }
         kept.sort_unstable();
-        Ok(Returned { kept })
+        leads.sort_unstable();
+        Ok(Returned { kept, leads, seq: self.seq })
+    }
+
+    /// A hierarchy that had no seed left is led by the one that returned.
+    fn lead_by_seed(&mut self, number: u32) {
+        let placed = &self.resources[number];
+        let Some(roles) = &placed.roles else { return };
+        if placed.members.first().is_none_or(|first| roles.of(first.node) != Some(Role::Seed)) {
+            let best = self.best_leader(placed);
+            self.resources[number].members[..=best].rotate_right(1);
+        }
+    }
+
+    /// What a return makes of the repair of a resource.
+    fn queue_after_return(&mut self, number: u32, lost_before: u64, of: HolderOf) {
+        let placed = &self.resources[number];
+        let has_all = count_u32(placed.members.len()) >= placed.want;
+        let lost = self.survival(placed).1;
+        if has_all && placed.absent.is_empty() && !self.has_lost_pieces(placed) {
+            self.unqueue(number);
+        } else if of == HolderOf::Before {
+            // Those who had it last may have it newer: they are waited for once more.
+            self.queue_until(number, self.now.saturating_add(self.retry_after()));
+        } else if lost < lost_before || lost == 0 && !matches!(placed.queued, Some(Queued::Until(_))) {
+            // There is a source again, or it tolerates more than before.
+            self.queue_due(number);
+        }
     }
 
     /// A failed node as a member again, when what it has is still its own: nobody else was given it, or nobody else has the
     /// resource at all.
-    fn still_its(&mut self, had: &Had, node: NodeRef) -> Option<Member> {
+    fn still_its(&mut self, had: &Had, node: NodeRef) -> Option<(Member, HolderOf)> {
         let placed = self.resources.find_mut(had.carried.resource).filter(|placed| placed.born == had.born)?;
         let absent =
             placed.absent.iter().position(|absent| absent.node == node).map(|at| placed.absent.swap_remove(at));
         if let Some(roles) = &placed.roles {
-            return absent.filter(|_| roles.of(node).is_some());
+            return absent.filter(|_| roles.of(node).is_some()).map(|member| (member, HolderOf::Now));
         }
         // When others have its place, pieces that nobody else was given are still its own.
         let pieces = placed.pieces.held_by(node);
@@ -210,7 +232,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let Carried { counted, booked, .. } = had.carried;
         let covered_bytes = counted.bytes.saturating_add(booked.bytes);
         let anew = Member { node, link: NONE, over_target: false, covered_bytes, pieces };
-        own.then_some(Member { pieces, ..absent.unwrap_or(anew) })
+        let of = if absent.is_some() { HolderOf::Now } else { HolderOf::Before };
+        own.then_some((Member { pieces, ..absent.unwrap_or(anew) }, of))
     }
 
     /// What a member that returns has, less the pieces that others were given.
@@ -221,7 +244,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         let bytes = member.pieces.saturating_mul(placed.piece_bytes());
         let counted = Capacity { bytes: counted.bytes.min(bytes), ..counted };
-        Shares { covered_bytes: bytes, counted, booked: Capacity { bytes: bytes - counted.bytes, ..booked } }
+        let booked = Capacity { bytes: booked.bytes.min(bytes - counted.bytes), ..booked };
+        Shares { covered_bytes: bytes, counted, booked }
     }
 
     /// Takes failed nodes out of a resource and gives it another primary when it lost that.
@@ -476,6 +500,13 @@ pub(super) struct Mended<R> {
     pub(super) repair: Repair<R>,
     /// Whether something was decided.
     pub(super) changed: bool,
+}
+
+/// Whether a node that returns had what it has until it failed, or others had been given its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HolderOf {
+    Now,
+    Before,
 }
 
 /// What a member has on its node.

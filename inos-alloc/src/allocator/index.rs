@@ -166,6 +166,8 @@ pub(crate) struct LoadIndex {
     /// By number; emptied ones keep their memory for the next.
     buckets: Vec<Bucket>,
     free_buckets: Vec<u32>,
+    /// How many nodes are below half load.
+    open: usize,
 }
 
 /// Key of a node: its load, or `least` if that is more, and what its reputation adds; of one that has had its share near the
@@ -195,6 +197,11 @@ pub(crate) enum Spent {
 impl LoadIndex {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
+    }
+
+    /// How many nodes are below half load.
+    pub(crate) fn open_count(&self) -> usize {
+        self.open
     }
 
     pub(crate) fn zones(&self) -> &[ZoneGroups] {
@@ -360,6 +367,7 @@ impl LoadIndex {
     fn push(&mut self, node: u32, number: u32, key: u16) {
         let group = &mut self.groups[slot_index(number)];
         group.open += usize::from(is_open(key));
+        self.open += usize::from(is_open(key));
         let bucket = group.bucket_of(key).unwrap_or_else(|| {
             let bucket = self.free_buckets.pop().unwrap_or_else(|| {
                 self.buckets.push(Bucket::default());
@@ -388,6 +396,7 @@ impl LoadIndex {
         let number = *group;
         let group = &mut self.groups[slot_index(number)];
         group.open -= usize::from(is_open(key));
+        self.open -= usize::from(is_open(key));
         if is_empty {
             group.drop_bucket(key);
             self.free_buckets.push(bucket);

@@ -24,10 +24,15 @@ const LEVEL_PERMILLE: u64 = 1050;
 const TRIES: usize = 64;
 
 /// Load that moved away and that the node's reports may still count.
-#[derive(Clone, Debug)]
-pub(super) struct Leaving {
-    /// Decision and load of each move, in their order.
-    moves: Vec<(u64, u32)>,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leaving(Vec<Left>);
+
+/// One move.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    /// The decision.
+    seq: u64,
+    permille: u32,
     /// Reports are believed from then on, whichever decisions they name.
     until: Duration,
 }
@@ -35,12 +40,18 @@ pub(super) struct Leaving {
 impl Leaving {
     /// A report counts the decisions up to `seq`; whether that is all.
     pub(super) fn counted(&mut self, seq: u64) -> bool {
-        self.moves.retain(|&(decision, _)| decision > seq);
-        self.moves.is_empty()
+        self.0.retain(|left| left.seq > seq);
+        self.0.is_empty()
+    }
+
+    /// It is `now`; whether anything is left.
+    fn lasts(&mut self, now: Duration) -> bool {
+        self.0.retain(|left| left.until > now);
+        !self.0.is_empty()
     }
 
     fn permille(&self) -> u32 {
-        self.moves.iter().map(|&(_, permille)| permille).fold(0, u32::saturating_add)
+        self.0.iter().map(|left| left.permille).fold(0, u32::saturating_add)
     }
 }
 
@@ -105,7 +116,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let mut budget = budget;
         let mut moves = Vec::new();
         let now = self.now;
-        self.leaving.retain(|_, leaving| leaving.until > now);
+        self.leaving.retain(|_, leaving| leaving.lasts(now));
         self.leave_over_target(&mut budget, &mut moves);
         let loads =
             self.nodes.iter().filter(|(_, node)| node.is_alive()).map(|(index, _)| (self.lasting_load(index), index));
@@ -303,9 +314,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let counted = share.saturating_sub(before.saturating_sub(load(self)));
         if counted > 0 {
             let until = self.now.saturating_add(self.config.booking_ttl);
-            let entry = self.leaving.entry(node.index).or_insert(Leaving { moves: Vec::new(), until });
-            entry.moves.push((self.seq, counted));
-            entry.until = until;
+            let left = Left { seq: self.seq, permille: counted, until };
+            self.leaving.entry(node.index).or_default().0.push(left);
         }
     }
 }

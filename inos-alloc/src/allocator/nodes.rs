@@ -12,7 +12,7 @@ use crate::policy::Config;
 use crate::scheme::{Part, share_permille};
 use crate::slab::{NONE, Slab};
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
-use crate::trust::{Given, Outcome, Trust, TrustPolicy};
+use crate::trust::{Even, Given, Outcome, Trust, TrustPolicy};
 use crate::units::{Capacity, Permille, Requirements};
 
 /// What a node is to decisions.
@@ -138,7 +138,7 @@ pub(super) struct Node<'a, N> {
     hot: &'a Hot,
     account: Option<&'a Account>,
     holdings: &'a Holdings,
-    mean_given: u32,
+    even: Even,
     pub(super) spec: &'a NodeSpec<N>,
 }
 
@@ -166,9 +166,8 @@ impl Hot {
     }
 
     /// Where it stands when nodes are compared: as no less loaded than what it was given comes to, whatever it reports.
-    /// `mean_given` is what nodes were given in this window.
-    fn key(&self, mean_given: u32) -> u16 {
-        let spent = self.trust.is_spent(mean_given);
+    fn key(&self, even: Even) -> u16 {
+        let spent = self.trust.is_spent(even);
         load_key(self.effective_permille(), self.carried_permille, self.trust.handicap_permille(), spent)
     }
 }
@@ -179,15 +178,20 @@ impl<'a, N> Node<'a, N> {
         self.hot.effective_permille()
     }
 
+    /// Its load, or what it was given comes to if that is more.
+    pub(super) fn load_permille(&self) -> u32 {
+        self.effective_permille().max(u32::from(self.hot.carried_permille))
+    }
+
     /// The load it counts as when nodes are compared, its reputation left aside.
     pub(super) fn believed_permille(&self) -> u32 {
-        let spent = self.hot.trust.is_spent(self.mean_given);
+        let spent = self.hot.trust.is_spent(self.even);
         u32::from(load_key(self.effective_permille(), self.hot.carried_permille, 0, spent))
     }
 
     /// Whether it has had its share for now.
     pub(super) fn is_spent(&self) -> bool {
-        self.hot.trust.is_spent(self.mean_given) == Spent::Yes
+        self.hot.trust.is_spent(self.even) == Spent::Yes
     }
 
     pub(super) fn status(&self) -> Status {
@@ -262,7 +266,7 @@ pub(super) struct NodeTable<N> {
     newest: u32,
     given: Given,
     /// Its mean when the present decision began.
-    mean_given: u32,
+    even: Even,
 }
 
 pub(super) fn slot_index(index: u32) -> usize {
@@ -288,13 +292,13 @@ impl<N: Id> NodeTable<N> {
             oldest: NONE,
             newest: NONE,
             given: Given::default(),
-            mean_given: 0,
+            even: Even::default(),
         }
     }
 
     /// A decision begins: until the next, what is even is what nodes were given up to now.
     pub(super) fn begin(&mut self, now: Duration) {
-        self.mean_given = self.given.mean(self.alive, &self.trust, now);
+        self.even = self.given.even(self.index.open_count(), &self.trust, now);
     }
 
     pub(super) fn alive_count(&self) -> usize {
@@ -338,7 +342,7 @@ impl<N: Id> NodeTable<N> {
         let (hot, cold) = (self.hot.get(slot_index(index))?, self.cold.get(slot_index(index))?.as_ref()?);
         let account = (hot.account != NONE).then(|| &self.accounts[hot.account]);
         let holdings = if cold.holdings == NONE { &Holdings::NONE } else { &self.holdings[cold.holdings] };
-        Some(Node { hot, account, holdings, mean_given: self.mean_given, spec: &cold.spec })
+        Some(Node { hot, account, holdings, even: self.even, spec: &cold.spec })
     }
 
     fn hot_mut(&mut self, index: u32) -> &mut Hot {
@@ -527,16 +531,16 @@ impl<N: Id> NodeTable<N> {
     fn enter(&mut self, index: u32) {
         let Some(node) = self.at(index) else { return };
         let group = GroupKey::new(node.zone(), node.spec.capabilities, node.spec.capacity);
-        let key = node.hot.key(self.mean_given);
+        let key = node.hot.key(self.even);
         self.index.insert(index, group, key);
     }
 
     /// Puts a node where its load says.
     fn settle(&mut self, index: u32) {
-        let mean_given = self.mean_given;
+        let even = self.even;
         let hot = self.hot_mut(index);
         if hot.status == Status::Healthy {
-            let key = hot.key(mean_given);
+            let key = hot.key(even);
             self.index.set(index, key);
         }
     }
@@ -653,7 +657,8 @@ impl<N: Id> NodeTable<N> {
         }
         let Some(cold) = &self.cold[slot_index(index)] else { return 0 };
         let booked = Part::of(self.accounts[hot.account].needs, cold.spec.capacity);
-        self.holdings[cold.holdings].carried.saturating_sub(booked).permille()
+        // When that is all of the node, nothing is sure about the rest.
+        if booked.is_all() { 0 } else { self.holdings[cold.holdings].carried.saturating_sub(booked).permille() }
     }
 
     pub(super) fn observe(&mut self, handle: NodeRef, outcome: Outcome, now: Duration) {

@@ -74,7 +74,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let rank = |at: usize| {
             let member = placed.members[at];
             let node = self.nodes.get(member.node)?;
-            let (zone, load) = (node.zone(), node.believed_permille());
+            let (zone, load) = (node.zone(), node.load_permille());
             let (in_region, in_zone) = (regions[&zone.0], zones[&zone]);
             let order = match arrangement(&placed.spec.class) {
                 Arrangement::Spread => (in_region, in_zone, load),
@@ -82,7 +82,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 Arrangement::Idle | Arrangement::Nearest { .. } => (load, in_zone, 0),
             };
             let tie = self.nodes.tie(node).wrapping_sub(placed.rotation);
-            let is_new = self.nodes.booked_on(member.link) != Capacity::default();
+            let booked = self.nodes.booked_on(member.link);
+            let counted = self.nodes.need_of(member.link).saturating_sub(booked);
+            // Also when it did not come in time. What needs nothing cannot be told from what is there.
+            let is_new = booked != Capacity::default() || counted == Capacity::default() && placed.spec.size > 0;
             Some((node.status() == Status::Draining, is_new, member.over_target, order, tie))
         };
         (1..placed.members.len()).max_by_key(|&at| rank(at))

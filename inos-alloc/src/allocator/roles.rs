@@ -208,6 +208,12 @@ impl<N: Id, R: Id> Allocator<N, R> {
         }
         self.charge(number, &planned.plan, budget);
         let (mut repair, changed) = self.adopt(number, planned);
+        self.go_on(number, part, &mut repair);
+        Mended { repair, changed }
+    }
+
+    /// Queues what a plan leaves open.
+    fn go_on(&mut self, number: u32, part: Part, repair: &mut Repair<R>) {
         match part {
             Part::Whole if repair.shortfall == 0 => self.unqueue(number),
             Part::Whole => {
@@ -220,14 +226,13 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 self.queue_due(number);
             }
         }
-        Mended { repair, changed }
     }
 
-    /// Gives the role of a node that is drained to others. `None`, and no change, when they cannot take it or the budget
-    /// does not cover that.
+    /// Gives the role of a node that is drained to others. `None`, and no change, when they cannot take it, the budget does not
+    /// cover that, or they would have no source.
     pub(super) fn leave_roles(&mut self, number: u32, node: NodeRef, budget: &mut MoveBudget) -> Option<Repair<R>> {
         let placed = &self.resources[number];
-        let roles = placed.roles.as_ref()?;
+        let roles = placed.roles.as_ref().filter(|_| self.survival(placed).1 == 0)?;
         let seeds = Left::of(placed, roles).seeds;
         let region = roles.plan.regions.iter().find(|region| region.hubs().contains(&node)).map(|hubs| hubs.region());
         let (planned, part) = self.affordable_plan(number, budget)?;
@@ -237,10 +242,8 @@ impl<N: Id, R: Id> Allocator<N, R> {
             return None;
         }
         self.charge(number, plan, budget);
-        let (repair, _) = self.adopt(number, planned);
-        if part == Part::Whole && repair.shortfall == 0 {
-            self.unqueue(number);
-        }
+        let (mut repair, _) = self.adopt(number, planned);
+        self.go_on(number, part, &mut repair);
         Some(repair)
     }
 
@@ -375,16 +378,23 @@ impl<N: Id, R: Id> Allocator<N, R> {
             member.link = self.nodes.attach(member.node.index, number);
             let need = Capacity { bytes: bytes - reported, ..booked };
             if need != Capacity::default() {
-                self.book_share(member.link, member.node, need);
+                self.book_share_again(member.link, member.node, need);
             }
             self.nodes.count(member.link, Capacity { bytes: reported.min(counted.bytes), ..counted });
         }
     }
 
-    pub(super) fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
+    fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
         let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
         let load_permille = share_permille(need, capacity);
         self.nodes.book(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
+    }
+
+    /// The same of what a node was given before.
+    pub(super) fn book_share_again(&mut self, link: u32, node: NodeRef, need: Capacity) {
+        let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
+        let load_permille = share_permille(need, capacity);
+        self.nodes.book_again(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
     }
 }
 

@@ -249,3 +249,74 @@ fn an_expired_seed_is_not_counted_by_a_plan_that_changes_nothing_about_it() {
     let _ = mesh.refill(&1, later).unwrap();
     assert_eq!(share(&mesh), 0);
 }
+
+#[test]
+fn a_drain_does_not_forget_what_has_no_source() {
+    let (mut mesh, nodes) = one_zone(20, 10 * GIB);
+    let _ = mesh.allocate_hierarchy(1, &blob(GIB), &small_limits(3, 10), &Policy::default(), T0).unwrap();
+    let seeds = mesh.hierarchy(&1).unwrap().seeds.clone();
+    let hubs = hubs_of(&mesh, 1);
+    let gone: Vec<NodeRef> = seeds.iter().chain(&hubs[..5]).copied().collect();
+    let plan = mesh.nodes_failed(&gone, T0);
+    assert_eq!((plan.repairs[0].unrecoverable, plan.repairs[0].recruited.len()), (1, 0));
+    assert!(nodes.len() > 13);
+    assert_eq!(mesh.drain(hubs[7], MoveBudget::UNLIMITED, T0).unwrap().left, 1);
+    let returned = mesh.node_returned(seeds[0], T0).unwrap();
+    assert_eq!((returned.kept, returned.leads), (vec![1], vec![1]));
+    // The second seed leads nothing: the first does.
+    assert_eq!(mesh.node_returned(seeds[1], T0).unwrap().leads, Vec::<u64>::new());
+}
+
+#[test]
+fn a_drain_within_a_budget_goes_on() {
+    let (mut mesh, _) = one_zone(8, 10 * GIB);
+    let _ = mesh.allocate_hierarchy(1, &blob(GIB), &small_limits(3, 20), &Policy::default(), T0).unwrap();
+    for id in 8..24 {
+        mesh.upsert(node(id, 0, 0, 10 * GIB));
+    }
+    let leaving = hubs_of(&mesh, 1)[0];
+    let drained = mesh.drain(leaving, MoveBudget { moves: 4, bytes: u64::MAX }, T0).unwrap();
+    assert_eq!((drained.left, drained.repairs[0].waits_until), (0, Some(T0)));
+    assert!(drained.repairs[0].shortfall > 0);
+    assert!(!mesh.repair(MoveBudget::UNLIMITED, T0)[0].recruited.is_empty());
+}
+
+#[test]
+fn who_returns_names_the_decision_that_booked_it_again() {
+    let (mut mesh, nodes) = one_zone(3, GIB);
+    let _ = mesh.allocate(1, &block(100 * MIB, Temperature::Cold), &Policy::default(), T0).unwrap();
+    let _ = mesh.node_failed(nodes[0], T0);
+    let returned = mesh.node_returned(nodes[0], T0).unwrap();
+    assert_eq!((returned.seq, mesh.placement(&1).unwrap().seq), (mesh.seq(), mesh.seq()));
+    assert_eq!(effective(&mesh, nodes[0]), 98);
+    mesh.report(nodes[0], load_report(98, returned.seq), T0).unwrap();
+    assert_eq!((effective(&mesh, nodes[0]), mesh.load(nodes[0]).unwrap().bookings), (98, 0));
+}
+
+#[test]
+fn a_return_without_a_source_recruits_nobody() {
+    let (mut mesh, _) = one_zone(60, GIB);
+    let _ = mesh.allocate(1, &blob(20 * MIB), &Policy::default(), T0).unwrap();
+    let had = mesh.place_stripe(&1, 0, 10, 2, &Policy::default(), T0).unwrap().nodes;
+    let all = mesh.placement(&1).unwrap().replicas;
+    assert_eq!(mesh.nodes_failed(&all, T0).repairs[0].granted, 0);
+    assert_eq!(mesh.node_returned(had[0], T0).unwrap().kept, [1]);
+    assert_eq!((mesh.repairs_waiting(), mesh.repair(MoveBudget::UNLIMITED, GRACE).len()), (0, 0));
+    assert_eq!(mesh.placement(&1).unwrap().replicas, [had[0]]);
+}
+
+#[test]
+fn who_had_it_before_is_not_copied_while_others_may_have_it_newer() {
+    let mut mesh = Mesh::new(Config::default());
+    for id in 0..24 {
+        mesh.upsert(node(id, id % 6, id / 6, GIB));
+    }
+    let first = mesh.allocate(1, &block(MIB, Temperature::Cold), &Policy::default(), T0).unwrap().replicas;
+    let _ = mesh.node_failed(first[0], T0);
+    let second = mesh.placement(&1).unwrap().replicas;
+    let _ = mesh.nodes_failed(&second, T0);
+    assert_eq!(mesh.node_returned(first[0], T0).unwrap().leads, [1]);
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, T0), []);
+    assert_eq!(mesh.node_returned(second[1], T0).unwrap().kept, [1]);
+    assert_eq!(mesh.placement(&1).unwrap().granted, 2);
+}

@@ -114,3 +114,21 @@ fn an_unlimited_budget_is_no_bound() {
     let up = mesh.resize(&1, 7, T0).unwrap();
     assert_eq!((up.granted, up.waits_until), (7, None));
 }
+
+#[test]
+fn what_has_not_come_goes_before_what_is_there() {
+    let (mut mesh, _) = mesh(5, GIB);
+    let first = mesh.allocate(1, &group(), &Policy::default(), T0).unwrap();
+    for &node in &first.replicas {
+        mesh.report(node, load_report(400, first.seq), T0).unwrap();
+    }
+    let up = mesh.resize(&1, 5, T0).unwrap();
+    // The recruits are idle, and their bookings have expired: nothing has come.
+    let later = core::time::Duration::from_secs(60);
+    assert!(mesh.poll_expired(later).is_some() && mesh.poll_expired(later).is_some());
+    let mut dropped = mesh.resize(&1, 3, later).unwrap().dropped;
+    let mut recruited = up.recruited;
+    dropped.sort();
+    recruited.sort();
+    assert_eq!(dropped, recruited);
+}

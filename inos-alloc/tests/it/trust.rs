@@ -340,3 +340,56 @@ fn many_full_shares_do_not_drift() {
     mesh.report(nodes[0], load_report(0, mesh.seq()), now).unwrap();
     assert_eq!(mesh.load(nodes[0]).unwrap().share_permille, 100);
 }
+
+#[test]
+fn one_fault_in_a_window_is_a_window_with_a_fault() {
+    let (mut mesh, nodes) = mesh(1, GIB);
+    mesh.observe_outcome(nodes[0], Outcome::Bad, T0);
+    mesh.observe_outcome(nodes[0], Outcome::Served, T0);
+    mesh.observe_outcome(nodes[0], Outcome::Served, Duration::from_secs(60));
+    assert_eq!(mesh.load(nodes[0]).unwrap().share_permille, 100);
+    mesh.observe_outcome(nodes[0], Outcome::Served, Duration::from_secs(120));
+    assert_eq!(mesh.load(nodes[0]).unwrap().share_permille, 200);
+}
+
+#[test]
+fn what_was_given_in_another_window_holds_nobody_back() {
+    let (mut mesh, nodes) = mesh(24, GIB);
+    // Each is given 103 thousandths, and nobody says anything after the first seconds.
+    for id in 0..24 {
+        let spec = block(21 * MIB + MIB / 2, Temperature::Warm);
+        let placed = mesh.allocate(id, &spec, &Policy::default(), T0).unwrap();
+        for node in placed.replicas {
+            mesh.report(node, load_report(150, mesh.seq()), T0).unwrap();
+        }
+    }
+    let hub = |mesh: &mut crate::support::Mesh, id, now| {
+        let job = ResourceSpec { class: Class::Compute, ..blob(0) };
+        mesh.allocate(id, &job, &Policy::default(), now).unwrap().replicas
+    };
+    // In the next window a release looks at five of them, which have less than the others then.
+    let now = Duration::from_secs(60);
+    mesh.report(nodes[0], load_report(150, mesh.seq()), now).unwrap();
+    let held = mesh.placement(&3).unwrap().replicas;
+    mesh.release(&3);
+    for &node in held.iter().filter(|&&node| node != nodes[0]) {
+        mesh.report(node, load_report(100, mesh.seq()), now).unwrap();
+    }
+    let chosen = hub(&mut mesh, 100, now);
+    assert!(held.iter().filter(|&&node| node != nodes[0]).all(|node| chosen.contains(node)));
+}
+
+#[test]
+fn a_shrunk_node_with_much_that_is_unconfirmed_is_no_liar() {
+    let (mut mesh, nodes) = mesh(1, GIB);
+    for minute in 0..2 {
+        mesh.observe_outcome(nodes[0], Outcome::Served, Duration::from_secs(60 * minute));
+    }
+    let now = Duration::from_secs(60);
+    for id in 0..3 {
+        let _ = mesh.allocate(id, &block(100 * MIB, Temperature::Cold), &Policy::default(), now).unwrap();
+    }
+    mesh.upsert(node(0, 0, 0, 100 * MIB));
+    mesh.report(nodes[0], load_report(0, 0), now).unwrap();
+    assert_eq!(mesh.load(nodes[0]).unwrap().share_permille, 200);
+}

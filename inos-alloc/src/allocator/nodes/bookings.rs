@@ -20,8 +20,26 @@ impl<N: Id> NodeTable<N> {
         booked
     }
 
-    /// Adds a booking, or adds to the one this decision has for the link. `now + ttl` of later calls must not be earlier.
+    /// Gives a node something: as [`Self::book_again`], and it counts for its share.
     pub(in crate::allocator) fn book(
+        &mut self,
+        link: u32,
+        seq: u64,
+        load_permille: u32,
+        need: Capacity,
+        now: Duration,
+        ttl: Duration,
+    ) {
+        let index = self.links[link].node;
+        let given = Part::of(need, self.cold_mut(index).spec.capacity).millionths();
+        let trust = self.trust;
+        self.hot_mut(index).trust.give(given, &trust, now);
+        self.given.add(given);
+        self.book_again(link, seq, load_permille, need, now, ttl);
+    }
+
+    /// Adds a booking, or adds to the one this decision has for the link. `now + ttl` of later calls must not be earlier.
+    pub(in crate::allocator) fn book_again(
         &mut self,
         link: u32,
         seq: u64,
@@ -32,7 +50,6 @@ impl<N: Id> NodeTable<N> {
     ) {
         let Link { node: index, bookings: newest, .. } = self.links[link];
         self.set_need(link, self.links[link].need.saturating_add(need));
-        let given = Part::of(need, self.cold_mut(index).spec.capacity).millionths();
         let account = self.account(index);
         if newest != NONE && self.bookings[newest].seq == seq {
             let booking = &mut self.bookings[newest];
@@ -68,11 +85,8 @@ impl<N: Id> NodeTable<N> {
             self.accounts[account].count += 1;
         }
         self.accounts[account].needs = self.accounts[account].needs.saturating_add(need);
-        let trust = self.trust;
         let hot = self.hot_mut(index);
         hot.booked_permille = hot.booked_permille.saturating_add(load_permille);
-        hot.trust.give(given, &trust, now);
-        self.given.add(given);
         self.settle(index);
     }
 
