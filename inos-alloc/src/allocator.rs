@@ -31,7 +31,7 @@ use crate::trust::Outcome;
 use crate::units::{Capacity, Permille, RegionId, Requirements};
 pub(crate) use index::{GroupKey, Spent, load_key};
 use moves::Leaving;
-use nodes::{Carried, Ended, NodeTable, Status};
+use nodes::{Carried, Ended, NodeTable, Status, Term};
 pub use pieces::MAX_PIECES;
 use pieces::Pieces;
 use queue::{Queue, Queued};
@@ -538,11 +538,15 @@ impl<N: Id, R: Id> Allocator<N, R> {
 
     /// Ties a resource to new members and books what they need; `members` are those of the picks, in their order.
     fn settle_in(&mut self, number: u32, members: &mut [Member], picks: &[Pick], need: Capacity) {
-        let ttl = self.config.booking_ttl;
         for (member, pick) in members.iter_mut().zip(picks) {
             member.link = self.nodes.attach(pick.index, number);
-            self.nodes.book(member.link, self.seq, pick.added_permille, need, self.now, ttl);
+            self.nodes.book(member.link, need, self.term());
         }
+    }
+
+    /// What is booked now.
+    const fn term(&self) -> Term {
+        Term { seq: self.seq, now: self.now, ttl: self.config.booking_ttl }
     }
 
     /// Position of the best primary: the nearest, then the most capable, then the least loaded, then the tie order.

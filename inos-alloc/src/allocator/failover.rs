@@ -169,7 +169,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
                 // Its reports have not counted that.
                 self.seq += u64::from(!rebooked);
                 rebooked = true;
-                self.book_share_again(link, node, booked);
+                self.nodes.book_again(link, booked, self.term());
                 self.resources[number].seq = self.seq;
             }
             let placed = &mut self.resources[number];

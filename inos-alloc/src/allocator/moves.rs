@@ -284,7 +284,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let need = Self::share_of(placed, &member);
         self.seq += 1;
         let link = self.nodes.attach(target.index, number);
-        self.nodes.book(link, self.seq, target.added_permille, need, self.now, self.config.booking_ttl);
+        self.nodes.book(link, need, self.term());
         self.detach_moved(from, member.link);
         let seq = self.seq;
         let placed = &mut self.resources[number];
@@ -315,7 +315,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
         if counted > 0 {
             let until = self.now.saturating_add(self.config.booking_ttl);
             let left = Left { seq: self.seq, permille: counted, until };
-            self.leaving.entry(node.index).or_default().0.push(left);
+            let leaving = self.leaving.entry(node.index).or_default();
+            // A node that never counts anything is not remembered for ever.
+            leaving.lasts(self.now);
+            leaving.0.push(left);
         }
     }
 }

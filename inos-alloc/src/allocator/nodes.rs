@@ -14,6 +14,7 @@ use crate::slab::{NONE, Slab};
 use crate::spec::{NodeRef, NodeReport, NodeSpec};
 use crate::trust::{Even, Given, Outcome, Trust, TrustPolicy};
 use crate::units::{Capacity, Permille, Requirements};
+pub(super) use bookings::Term;
 
 /// What a node is to decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use crate::error::PlaceError;
 use crate::id::{Id, seeded_hash};
 use crate::placement::{ChunkPlacement, Piece, StripePlacement, Tolerance};
 use crate::policy::{ALLOCATE_MAX, Policy, ROUTE_MAX};
-use crate::scheme::added_permille;
 use crate::spec::NodeRef;
 use crate::units::{Capacity, RegionId};
 
@@ -484,10 +483,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
     /// Writes the new piece counts of the board to the resource, books what they need beyond what was booked, and makes
     /// the change to its pieces, all under the current number.
     pub(super) fn commit(&mut self, number: u32, board: &Board, change: impl FnOnce(&mut Resource<R>)) {
-        let (seq, now, ttl) = (self.seq, self.now, self.config.booking_ttl);
+        let term = self.term();
         let placed = &mut self.resources[number];
         let piece_bytes = placed.piece_bytes();
-        placed.seq = seq;
+        placed.seq = term.seq;
         for member in &mut placed.members {
             let Some(seat) = board.seat_of(member.node) else { continue };
             member.pieces = board.seats[seat].pieces;
@@ -498,9 +497,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
             }
             member.covered_bytes = bytes;
             let need = Capacity { bytes: extra, ..Capacity::default() };
-            let capacity = self.nodes.get(member.node).map(|node| node.spec.capacity).unwrap_or_default();
-            let load_permille = added_permille(need, capacity).unwrap_or(0);
-            self.nodes.book(member.link, seq, load_permille, need, now, ttl);
+            self.nodes.book(member.link, need, term);
         }
         change(placed);
     }

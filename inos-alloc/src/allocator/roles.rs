@@ -15,7 +15,6 @@ use crate::hierarchy::{Hierarchy, HierarchyLimits, Role};
 use crate::id::Id;
 use crate::placement::{Placement, Repair, Tolerance};
 use crate::policy::{ALLOCATE_MAX, MoveBudget, Policy};
-use crate::scheme::share_permille;
 use crate::spec::{Class, NodeRef, ResourceSpec};
 use crate::target::Target;
 use crate::units::{Capacity, RegionId};
@@ -319,7 +318,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         for (node, share) in recruits {
             let need = Capacity { bytes: share.bytes, memory_mb, bandwidth_kb_s: 0 };
             let link = self.nodes.attach(node.index, number);
-            self.book_share(link, node, need);
+            self.nodes.book(link, need, self.term());
             stayed.push(Member { node, link, over_target: false, covered_bytes: share.bytes, pieces: share.pieces });
         }
         let placed = &mut self.resources[number];
@@ -366,7 +365,7 @@ impl<N: Id, R: Id> Allocator<N, R> {
         let has = member.covered_bytes;
         member.covered_bytes = bytes;
         if bytes > has {
-            self.book_share(member.link, member.node, Capacity { bytes: bytes - has, ..Capacity::default() });
+            self.nodes.book(member.link, Capacity { bytes: bytes - has, ..Capacity::default() }, self.term());
             let load = self.nodes.get(member.node).map_or(0, |node| node.effective_permille());
             member.over_target |= load >= u32::from(ALLOCATE_MAX.value());
         } else if bytes < has {
@@ -378,23 +377,10 @@ impl<N: Id, R: Id> Allocator<N, R> {
             member.link = self.nodes.attach(member.node.index, number);
             let need = Capacity { bytes: bytes - reported, ..booked };
             if need != Capacity::default() {
-                self.book_share_again(member.link, member.node, need);
+                self.nodes.book_again(member.link, need, self.term());
             }
             self.nodes.count(member.link, Capacity { bytes: reported.min(counted.bytes), ..counted });
         }
-    }
-
-    fn book_share(&mut self, link: u32, node: NodeRef, need: Capacity) {
-        let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
-        let load_permille = share_permille(need, capacity);
-        self.nodes.book(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
-    }
-
-    /// The same of what a node was given before.
-    pub(super) fn book_share_again(&mut self, link: u32, node: NodeRef, need: Capacity) {
-        let capacity = self.nodes.get(node).map(|node| node.spec.capacity).unwrap_or_default();
-        let load_permille = share_permille(need, capacity);
-        self.nodes.book_again(link, self.seq, load_permille, need, self.now, self.config.booking_ttl);
     }
 }
 

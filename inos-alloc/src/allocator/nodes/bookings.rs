@@ -4,9 +4,17 @@ use core::time::Duration;
 
 use super::{Account, Booking, Ended, Link, NodeTable};
 use crate::id::Id;
-use crate::scheme::Part;
+use crate::scheme::{Part, share_permille};
 use crate::slab::NONE;
 use crate::units::Capacity;
+
+/// The decision that books something, when, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::allocator) struct Term {
+    pub(in crate::allocator) seq: u64,
+    pub(in crate::allocator) now: Duration,
+    pub(in crate::allocator) ttl: Duration,
+}
 
 impl<N: Id> NodeTable<N> {
     /// What is booked for a resource on a node.
@@ -21,37 +29,23 @@ impl<N: Id> NodeTable<N> {
     }
 
     /// Gives a node something: as [`Self::book_again`], and it counts for its share.
-    pub(in crate::allocator) fn book(
-        &mut self,
-        link: u32,
-        seq: u64,
-        load_permille: u32,
-        need: Capacity,
-        now: Duration,
-        ttl: Duration,
-    ) {
+    pub(in crate::allocator) fn book(&mut self, link: u32, need: Capacity, term: Term) {
         let index = self.links[link].node;
         let given = Part::of(need, self.cold_mut(index).spec.capacity).millionths();
         let trust = self.trust;
-        self.hot_mut(index).trust.give(given, &trust, now);
+        self.hot_mut(index).trust.give(given, &trust, term.now);
         self.given.add(given);
-        self.book_again(link, seq, load_permille, need, now, ttl);
+        self.book_again(link, need, term);
     }
 
-    /// Adds a booking, or adds to the one this decision has for the link. `now + ttl` of later calls must not be earlier.
-    pub(in crate::allocator) fn book_again(
-        &mut self,
-        link: u32,
-        seq: u64,
-        load_permille: u32,
-        need: Capacity,
-        now: Duration,
-        ttl: Duration,
-    ) {
+    /// Adds a booking, or adds to the one this decision has for the link. `now + ttl` of later terms must not be
+    /// earlier.
+    pub(in crate::allocator) fn book_again(&mut self, link: u32, need: Capacity, term: Term) {
         let Link { node: index, bookings: newest, .. } = self.links[link];
+        let load_permille = share_permille(need, self.cold_mut(index).spec.capacity);
         self.set_need(link, self.links[link].need.saturating_add(need));
         let account = self.account(index);
-        if newest != NONE && self.bookings[newest].seq == seq {
+        if newest != NONE && self.bookings[newest].seq == term.seq {
             let booking = &mut self.bookings[newest];
             booking.load_permille = booking.load_permille.saturating_add(load_permille);
             booking.need = booking.need.saturating_add(need);
@@ -59,10 +53,10 @@ impl<N: Id> NodeTable<N> {
             let last = self.accounts[account].last;
             let booking = self.bookings.insert(Booking {
                 link,
-                seq,
+                seq: term.seq,
                 load_permille,
                 need,
-                deadline: now.saturating_add(ttl),
+                deadline: term.now.saturating_add(term.ttl),
                 before: last,
                 after: NONE,
                 older: self.newest,
