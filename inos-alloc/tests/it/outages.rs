@@ -29,6 +29,22 @@ fn small_limits(seeds: u32, hubs: u32) -> HierarchyLimits {
     }
 }
 
+/// A hierarchy of three seeds and ten hubs on all thirteen nodes.
+struct Small {
+    mesh: Mesh,
+    nodes: Vec<NodeRef>,
+    seeds: Vec<NodeRef>,
+    hub: NodeRef,
+}
+
+fn small_hierarchy() -> Small {
+    let (mut mesh, nodes) = one_zone(13, 10 * GIB);
+    let placed = mesh.allocate_hierarchy(1, &blob(GIB), &small_limits(3, 10), &Policy::default(), T0).unwrap();
+    assert_eq!(placed.granted, 13);
+    let (seeds, hub) = (mesh.hierarchy(&1).unwrap().seeds.clone(), hubs_of(&mesh, 1)[0]);
+    Small { mesh, nodes, seeds, hub }
+}
+
 fn hubs_of(mesh: &Mesh, id: u64) -> Vec<NodeRef> {
     mesh.hierarchy(&id).unwrap().regions.iter().flat_map(RegionHubs::hubs).copied().collect()
 }
@@ -118,7 +134,6 @@ fn an_unconfirmed_replica_that_returns_counts() {
     assert_eq!(mesh.node_returned(nodes[0], T0).unwrap().kept, [1]);
     // 293 + 293 is more than half.
     let placed = mesh.allocate(2, &big, &Policy::default(), T0);
-    println!("{placed:?} {:?}", nodes.iter().map(|&node| effective(&mesh, node)).collect::<Vec<u32>>());
     assert_eq!(placed.map_or(0, |placed| placed.granted - placed.over_target), 0);
 }
 
@@ -151,10 +166,7 @@ fn who_returns_to_nothing_is_no_liar() {
 
 #[test]
 fn refill_of_a_hierarchy_without_room_keeps_waiting() {
-    let (mut mesh, nodes) = one_zone(13, 10 * GIB);
-    let limits = small_limits(3, 10);
-    let placed = mesh.allocate_hierarchy(1, &blob(GIB), &limits, &Policy::default(), T0).unwrap();
-    assert_eq!(placed.granted, 13);
+    let Small { mut mesh, nodes, .. } = small_hierarchy();
     assert_eq!(mesh.nodes_failed(&nodes, T0).repairs[0].unrecoverable, 1);
     // Nobody is there to be filled: it waits as before, the documentation says.
     let refilled = mesh.refill(&1, T0).unwrap();
@@ -165,45 +177,28 @@ fn refill_of_a_hierarchy_without_room_keeps_waiting() {
 
 #[test]
 fn the_first_hub_that_returns_is_not_the_whole() {
-    let (mut mesh, nodes) = one_zone(13, 10 * GIB);
-    let limits = small_limits(3, 10);
-    let _ = mesh.allocate_hierarchy(1, &blob(GIB), &limits, &Policy::default(), T0).unwrap();
-    let seeds = mesh.hierarchy(&1).unwrap().seeds.clone();
-    let hub = hubs_of(&mesh, 1)[0];
+    let Small { mut mesh, nodes, seeds, hub } = small_hierarchy();
     let _ = mesh.nodes_failed(&nodes, T0);
     assert_eq!(mesh.node_returned(hub, T0).unwrap().kept, [1]);
     // This hub has two tenths of the pieces.
     let pieces = mesh.explain(&1).unwrap().replicas[0].pieces;
     assert!(pieces < 1229 / 4, "{pieces}");
-    let repair = mesh.repair(MoveBudget::UNLIMITED, T0);
-    println!("{repair:?}");
+    assert_eq!(mesh.repair(MoveBudget::UNLIMITED, T0), []);
     // The seeds have everything and nobody else has.
     assert_eq!(mesh.node_returned(seeds[0], T0).unwrap().kept, [1]);
 }
 
 #[test]
 fn the_last_hub_is_not_the_whole() {
-    let (mut mesh, nodes) = one_zone(13, 10 * GIB);
-    let limits = small_limits(3, 10);
-    let _ = mesh.allocate_hierarchy(1, &blob(GIB), &limits, &Policy::default(), T0).unwrap();
-    let seeds = mesh.hierarchy(&1).unwrap().seeds.clone();
-    let hub = hubs_of(&mesh, 1)[0];
+    let Small { mut mesh, nodes, seeds, hub } = small_hierarchy();
     let others: Vec<NodeRef> = nodes.iter().copied().filter(|&node| node != hub).collect();
-    let repair = mesh.nodes_failed(&others, T0).repairs.remove(0);
-    println!(
-        "unrecoverable {} remaining {:?} new primary {:?} achieved {:?}",
-        repair.unrecoverable, repair.remaining, repair.new_primary, repair.achieved
-    );
+    assert_eq!(mesh.nodes_failed(&others, T0).repairs[0].unrecoverable, 1);
     assert_eq!(mesh.node_returned(seeds[0], T0).unwrap().kept, [1]);
 }
 
 #[test]
 fn a_seed_that_returns_leads_a_hub() {
-    let (mut mesh, nodes) = one_zone(13, 10 * GIB);
-    let limits = small_limits(3, 10);
-    let _ = mesh.allocate_hierarchy(1, &blob(GIB), &limits, &Policy::default(), T0).unwrap();
-    let seeds = mesh.hierarchy(&1).unwrap().seeds.clone();
-    let hub = hubs_of(&mesh, 1)[0];
+    let Small { mut mesh, nodes, seeds, hub } = small_hierarchy();
     let _ = mesh.nodes_failed(&nodes, T0);
     for node in [hub, seeds[0], seeds[1], seeds[2]] {
         assert_eq!(mesh.node_returned(node, T0).unwrap().kept, [1]);
@@ -214,10 +209,9 @@ fn a_seed_that_returns_leads_a_hub() {
 #[test]
 fn memory_of_a_hub_that_holds_less_still_counts() {
     let (mut mesh, nodes) = one_zone(8, 10 * GIB);
-    let limits = small_limits(3, 20);
     let requires = Requirements { memory_mb: (1 << 20) * 4 / 10, ..Requirements::default() };
     let spec = ResourceSpec { requires, ..blob(GIB) };
-    let _ = mesh.allocate_hierarchy(1, &spec, &limits, &Policy::default(), T0).unwrap();
+    let _ = mesh.allocate_hierarchy(1, &spec, &small_limits(3, 20), &Policy::default(), T0).unwrap();
     let hub = hubs_of(&mesh, 1)[0];
     for &node in &nodes {
         mesh.report(node, load_report(400, mesh.seq()), T0).unwrap();
@@ -237,8 +231,7 @@ fn memory_of_a_hub_that_holds_less_still_counts() {
 #[test]
 fn an_expired_seed_is_not_counted_by_a_plan_that_changes_nothing_about_it() {
     let (mut mesh, _) = one_zone(8, 10 * GIB);
-    let limits = small_limits(3, 20);
-    let _ = mesh.allocate_hierarchy(1, &blob(GIB + 1), &limits, &Policy::default(), T0).unwrap();
+    let _ = mesh.allocate_hierarchy(1, &blob(GIB + 1), &small_limits(3, 20), &Policy::default(), T0).unwrap();
     let seed = mesh.hierarchy(&1).unwrap().seeds[0];
     let share =
         |mesh: &Mesh| mesh.explain(&1).unwrap().replicas.iter().find(|r| r.node == seed).unwrap().share_permille;
@@ -319,4 +312,30 @@ fn who_had_it_before_is_not_copied_while_others_may_have_it_newer() {
     assert_eq!(mesh.repair(MoveBudget::UNLIMITED, T0), []);
     assert_eq!(mesh.node_returned(second[1], T0).unwrap().kept, [1]);
     assert_eq!(mesh.placement(&1).unwrap().granted, 2);
+}
+
+#[test]
+fn a_return_is_not_to_another_resource_under_an_old_number() {
+    let (mut mesh, nodes) = one_zone(6, GIB);
+    for &busy in &nodes[3..] {
+        mesh.report(busy, load_report(900, 0), T0).unwrap();
+    }
+    let cold = block(MIB, Temperature::Cold);
+    let first = mesh.allocate(1, &cold, &Policy::default(), T0).unwrap().replicas;
+    let _ = mesh.nodes_failed(&first, T0);
+    assert!(mesh.release(&1));
+    for &idle in &nodes[3..] {
+        mesh.report(idle, load_report(0, mesh.seq()), T0).unwrap();
+    }
+    // The next resource, under another id or the same, was never on those nodes; and now nobody has it.
+    for id in [2, 1] {
+        let second = mesh.allocate(id, &cold, &Policy::default(), T0).unwrap().replicas;
+        let _ = mesh.nodes_failed(&second, T0);
+        let returned = mesh.node_returned(first[usize::from(id == 1)], T0).unwrap();
+        assert_eq!((returned.kept, returned.leads), (Vec::<u64>::new(), Vec::<u64>::new()));
+        assert!(mesh.release(&id));
+        for node in second {
+            let _ = mesh.node_returned(node, T0);
+        }
+    }
 }

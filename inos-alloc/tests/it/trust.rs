@@ -390,3 +390,16 @@ fn a_shrunk_node_with_much_that_is_unconfirmed_is_no_liar() {
     mesh.report(nodes[0], load_report(0, 0), now).unwrap();
     assert_eq!(mesh.load(nodes[0]).unwrap().share_permille, 200);
 }
+
+#[test]
+fn a_full_report_is_no_lie_however_much_is_carried() {
+    let (mut mesh, node_of, seq) = trusted();
+    mesh.report(node_of, load_report(98, seq), Duration::from_secs(60)).unwrap();
+    let later = Duration::from_secs(61);
+    let more = mesh.allocate(2, &block(100 * MIB, Temperature::Cold), &Policy::default(), later).unwrap().seq;
+    mesh.report(node_of, load_report(196, more), later).unwrap();
+    // Each of the two is as much as the node has now: 2,000 thousandths, of which it can say 1,000.
+    mesh.upsert(node(0, 0, 0, 100 * MIB));
+    mesh.report(node_of, load_report(1000, more), later).unwrap();
+    assert_eq!(mesh.load(node_of).unwrap().share_permille, 200);
+}
