@@ -58,7 +58,7 @@ pub struct HierarchyLimits {
     pub nodes_max: u32,
     /// The share of a region's hubs that hold a piece, `1..=1000` thousandths, rounded up to whole hubs: 200.
     pub hub_share_permille: u32,
-    /// By how much a hub's pieces may exceed its fair share, `0..=1000` thousandths: 50.
+    /// By how much a hub's pieces may exceed its fair share, `0..=1000` thousandths: 30.
     pub load_bound_permille: u32,
 }
 
@@ -71,7 +71,7 @@ impl Default for HierarchyLimits {
             hubs_per_region_max: 100,
             nodes_max: 700,
             hub_share_permille: 200,
-            load_bound_permille: 50,
+            load_bound_permille: 30,
         }
     }
 }

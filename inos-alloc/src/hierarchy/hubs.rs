@@ -5,7 +5,7 @@ use core::cmp::Reverse;
 use core::iter::FusedIterator;
 
 use super::layout::{HubLayout, HubSet};
-use super::rendezvous::{hub_key, neg_log2, pair, piece_key};
+use super::rendezvous::{BLOCK, block_key, hub_key, pair, piece_key, place_score, place_slope, shuffled};
 use super::{HierarchyLimits, LayoutError, MAX_LAYOUT_PIECES};
 use crate::spec::NodeRef;
 use crate::units::RegionId;
@@ -25,6 +25,8 @@ pub struct RegionHubs {
     resource_hash: u64,
     copies: u32,
     load_bound_permille: u32,
+    /// See [`place_slope`], for the copies that are not on hubs that hold everything.
+    slope: u64,
     /// In the order of the handles.
     nodes: Vec<NodeRef>,
     seats: Vec<Seat>,
@@ -59,6 +61,7 @@ impl RegionHubs {
         let shares = fair_shares(copies, &weights);
         let rates: Vec<Option<u128>> = shares.iter().map(Share::rate).collect();
         let highest = rates.iter().copied().flatten().max().unwrap_or(1);
+        let draws = shares.iter().map(|share| share.draws).max().unwrap_or(1);
         let seats = hubs.iter().zip(&shares).zip(&rates).map(|((hub, share), &rate)| Seat {
             key: hub_key(hub.tie),
             share: (share.part, share.whole),
@@ -69,7 +72,8 @@ impl RegionHubs {
         });
         let seats = seats.collect();
         let nodes = hubs.iter().map(|hub| hub.node).collect();
-        Self { region, resource_hash, copies, load_bound_permille: limits.load_bound_permille, nodes, seats }
+        let (load_bound_permille, slope) = (limits.load_bound_permille, place_slope(draws));
+        Self { region, resource_hash, copies, load_bound_permille, slope, nodes, seats }
     }
 
     pub(super) fn is_same_resource(&self, other: &Self) -> bool {
@@ -119,7 +123,9 @@ impl RegionHubs {
         // The caps add up to the copies at least: each is its fair share rounded up, and no share is above all pieces.
         let spare =
             room.iter().map(|&cap| u128::from(cap)).sum::<u128>() - u128::from(self.copies) * u128::from(pieces);
-        PieceHubs { hubs: self, next: 0, pieces, room, spare, scores: Vec::with_capacity(self.seats.len()) }
+        let shuffles = Vec::with_capacity(self.seats.len());
+        let scores = Vec::with_capacity(self.seats.len());
+        PieceHubs { hubs: self, next: 0, pieces, room, spare, shuffles, scores }
     }
 
     /// The hubs of every piece, kept: 16 bytes per piece. O(pieces x hubs); 120,000 pieces on 100 hubs take a fraction of
@@ -147,15 +153,20 @@ struct Share {
 }
 
 impl Share {
-    /// The rate of the hub's exponential variable, in units that are the same for all hubs of the region; `None` for a hub
-    /// that holds everything.
+    /// What the hub's scores are divided by so that its share comes out, in units that are the same for all hubs of the
+    /// region; `None` for a hub that holds everything.
     ///
-    /// Were the rate the weight, heavy hubs would get less than their share and light ones more, because a piece is on a
-    /// hub at most once. When `draws` hubs are drawn with chance `r` each time, a hub is missed by all with probability
-    /// (1 - r)^draws. So `r = 1 - (1 - share)^(1 / draws)` makes the share come out; for one draw it is the share itself.
+    /// With `p` the share and `R` the draws it is the sum of what the two parts of a score need by themselves. Hubs drawn
+    /// again and again with chance `r`, as by `-ln(1 - u)`, miss one with probability `(1 - r)^R`, so `r = 1 - (1 - p)^(1/R)`.
+    /// By `u` alone the R-th lowest of the other scores is at `R / (R + p)` of where it would be for a hub of no weight.
     fn rate(&self) -> Option<u128> {
-        let missed = WHOLE - (self.part << 64) / self.whole;
-        (self.part < self.whole).then(|| (WHOLE - root(missed, self.draws)).max(1))
+        if self.part >= self.whole {
+            return None;
+        }
+        let (share, draws) = ((self.part << 64) / self.whole, u128::from(self.draws));
+        // At most 2^7 x 2^64 x 2^48.
+        let even = (((draws - 1) * share) << 48) / ((draws << 48) + (share >> 16));
+        Some((even + WHOLE - root(WHOLE - share, self.draws)).max(1))
     }
 }
 
@@ -225,6 +236,8 @@ pub struct PieceHubs<'a> {
     room: Vec<u64>,
     /// By how much the rooms exceed the copies to come, each room counted up to the pieces to come.
     spare: u128,
+    /// In which order each hub wants the pieces of this block.
+    shuffles: Vec<u64>,
     scores: Vec<u128>,
 }
 
@@ -233,17 +246,25 @@ impl PieceHubs<'_> {
     /// piece to come.
     fn lowest(&mut self) -> (HubSet, HubSet) {
         let to_come = self.pieces - self.next;
+        let (block, within) = (self.next / BLOCK, self.next % BLOCK);
+        if within == 0 {
+            let block = block_key(self.hubs.resource_hash, block);
+            self.shuffles.clear();
+            self.shuffles.extend(self.hubs.seats.iter().map(|seat| pair(block, seat.key)));
+        }
         let piece = piece_key(self.hubs.resource_hash, self.next);
         let mut roomy = HubSet::EMPTY;
         self.scores.clear();
-        for ((seat, &room), index) in self.hubs.seats.iter().zip(&self.room).zip(0u8..) {
+        let hubs = self.hubs.seats.iter().zip(&self.shuffles).zip(&self.room);
+        for (((seat, &shuffle), &room), index) in hubs.zip(0u8..) {
             if room >= to_come {
                 roomy.insert(index);
             }
             if room > 0 {
-                let bits = neg_log2(pair(piece, seat.key));
-                // 51 bits and 64, and the index in 7 more: a score is unique.
-                self.scores.push(((u128::from(bits) * u128::from(seat.inverse_rate)) << 7) | u128::from(index));
+                let draw = (shuffled(within, shuffle) << 56) | (pair(piece, seat.key) >> 8);
+                let score = u128::from(place_score(draw, self.hubs.slope)) * u128::from(seat.inverse_rate);
+                // 52 bits and 64, and the index in 7 more: a score is unique.
+                self.scores.push((score << 7) | u128::from(index));
             }
         }
         (self.take_lowest(), roomy)

@@ -75,9 +75,42 @@ pub(super) fn zone_rank(resource_hash: u64, region: u32, zone: u32) -> u64 {
     mix(region_rank(resource_hash, region) ^ mix(u64::from(zone)))
 }
 
+/// Pieces among which the draws of a hub are spread evenly: each 256th of the range has one.
+pub(super) const BLOCK: u64 = 256;
+
+/// The place of a piece among the others of its block in the order of a hub: a permutation of `0..256`.
+pub(super) const fn shuffled(within: u64, shuffle: u64) -> u64 {
+    let (mut place, mut key, mut round) = (within, shuffle, 0);
+    while round < 3 {
+        // Odd factors can be undone, and so can a shift by half of the bits.
+        place = (place.wrapping_mul(key | 1).wrapping_add(key >> 8)) % BLOCK;
+        place ^= place >> 4;
+        (key, round) = (key >> 16, round + 1);
+    }
+    place
+}
+
+/// How much each bit of a draw adds to a [`place_score`] when `draws` hubs are drawn.
+pub(super) fn place_slope(draws: u32) -> u64 {
+    // log2(e) with 32 bits behind the point.
+    u64::from(draws - 1) * 6_196_328_019
+}
+
+/// `(R - 1) u - ln(1 - u)` for a draw of `u x 2^64` and [`place_slope`] of `R`, in units of ln 2 with 44 bits behind the
+/// point: below 2^52 for `R <= 128`.
+pub(super) fn place_score(draw: u64, slope: u64) -> u64 {
+    let even = (u128::from(draw) * u128::from(slope)) >> 52;
+    u64::try_from(even).expect("64 bits, and 40 of the slope, less 52") + neg_log2(!draw)
+}
+
 /// A piece's half of [`pair`].
 pub(super) fn piece_key(resource_hash: u64, piece: u64) -> u64 {
     mix(mix(resource_hash ^ OF_PIECES).wrapping_add(piece))
+}
+
+/// A block's half of [`pair`].
+pub(super) fn block_key(resource_hash: u64, block: u64) -> u64 {
+    mix(mix(resource_hash ^ OF_BLOCKS).wrapping_add(block))
 }
 
 /// A hub's half of [`pair`].
@@ -85,7 +118,7 @@ pub(super) const fn hub_key(tie: u64) -> u64 {
     mix(tie ^ OF_HUBS)
 }
 
-/// The hash of a piece and a hub.
+/// The hash of a piece, or a block, and a hub.
 pub(super) const fn pair(piece_key: u64, hub_key: u64) -> u64 {
     mix(piece_key ^ hub_key)
 }
@@ -95,13 +128,14 @@ const OF_NODES: u64 = 0x6e6f_6465_0000_0001;
 const OF_REGIONS: u64 = 0x7265_6769_0000_0002;
 const OF_PIECES: u64 = 0x7069_6563_0000_0003;
 const OF_HUBS: u64 = 0x6875_6273_0000_0004;
+const OF_BLOCKS: u64 = 0x626c_6f63_0000_0005;
 
 #[cfg(test)]
 mod tests {
-    //! Goal: the logarithm keeps its error bound and its order. Method: floats as the oracle, at the ends, at the edges of
+    //! Goal: the logarithm and the scores keep their error bounds and their order, and a shuffle is a permutation. Method: floats as the oracle, at the ends, at the edges of
     //! every part of the table, and over a sweep of hashes.
 
-    use super::{LOG2, ONE, mix, neg_log2};
+    use super::{BLOCK, LOG2, ONE, mix, neg_log2, place_score, place_slope, shuffled};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -157,6 +191,34 @@ mod tests {
         hashes.extend((0..1024u64).flat_map(|part| [(1 << 63) | (part << 53), ((1 << 63) | (part << 53)) - 1]));
         hashes.sort_unstable();
         assert!(hashes.windows(2).all(|pair| neg_log2(pair[0]) >= neg_log2(pair[1])));
+    }
+
+    #[test]
+    fn a_block_is_shuffled_into_every_place_once() {
+        for key in (0..2_000).map(mix).chain([0, u64::MAX]) {
+            let mut seen = [false; 256];
+            (0..BLOCK).for_each(|within| seen[usize::try_from(shuffled(within, key)).unwrap()] = true);
+            assert_eq!(seen, [true; 256], "{key:#x}");
+        }
+    }
+
+    #[test]
+    fn place_scores_are_what_they_say() {
+        let exact = |draw: u64, draws: f64| {
+            let u = draw as f64 / 18_446_744_073_709_551_616.0;
+            ((draws - 1.0) * u - (-u).ln_1p()) / core::f64::consts::LN_2
+        };
+        let draws_and_slopes = [1, 2, 20, 128].map(|draws| (f64::from(draws), place_slope(draws)));
+        for (draws, slope) in draws_and_slopes {
+            let mut before = 0;
+            for draw in (0..4_096u64).map(|step| step << 52) {
+                let score = place_score(draw, slope);
+                let error = score as f64 / ONE_AS_FLOAT - exact(draw, draws);
+                assert!(error.abs() < 2f64.powi(-22) && score >= before, "{draw} of {draws}: {error}");
+                before = score;
+            }
+            assert!((before..1 << 52).contains(&place_score(u64::MAX, slope)));
+        }
     }
 
     #[test]

@@ -100,8 +100,8 @@ pub(super) fn run(options: &Options, report: &mut Report) {
     report.promise("every region has every piece, always", tally.holes == 0 && tally.bad == 0);
     report.promise("through a change of one hub a region keeps a copy of each piece", single.least_kept >= Some(1));
     report.promise(
-        "a hub that comes or goes moves at most a tenth more than its share",
-        (single.moved + single.dropped) * 10 <= (single.left + single.got) * 11,
+        "a hub that comes or goes moves at most 5 % more than its share",
+        (single.moved + single.dropped) * 100 <= (single.left + single.got) * 105,
     );
     report.promise("there are the seeds that were wanted", plan.hierarchy.seeds_missing == 0);
     report.trace = trace.value();

@@ -40,7 +40,7 @@ fn hubs_of(plan: &Hierarchy, region: u32) -> &RegionHubs {
     plan.regions.iter().find(|hubs| hubs.region() == RegionId(region)).unwrap()
 }
 
-/// The most bytes of each hub of a region by the rule: 1.05 x copies x pieces x weight / weights, rounded up to pieces; hubs
+/// The most bytes of each hub of a region by the rule: 1.03 x copies x pieces x weight / weights, rounded up to pieces; hubs
 /// that come to all pieces hold all, and the others share the rest.
 fn hub_bytes(mesh: &Mesh, hubs: &RegionHubs, size: u64) -> Vec<u64> {
     let weight = |node: &NodeRef| u128::from((mesh.node(*node).unwrap().capacity.bytes >> 20).max(1));
@@ -62,7 +62,7 @@ fn hub_bytes(mesh: &Mesh, hubs: &RegionHubs, size: u64) -> Vec<u64> {
             if full.contains(&hub) {
                 pieces
             } else {
-                (1050 * copies * pieces * weights[hub]).div_ceil(1000 * total).min(pieces)
+                (1030 * copies * pieces * weights[hub]).div_ceil(1000 * total).min(pieces)
             }
         };
         return (0..weights.len()).map(|hub| u64::try_from(share(hub)).unwrap() * MIB).collect();
@@ -325,7 +325,7 @@ fn a_sparse_mesh_says_what_is_missing() {
     let _ = mesh.nodes_failed(&nodes[1..], now);
     assert_eq!(mesh.placement(&1).unwrap().granted, 1);
     for id in 3..6 {
-        mesh.upsert(node(id, 0, id, 50 * GB));
+        mesh.upsert(node(id, 0, id, 48 * GB));
     }
     for id in 6..16 {
         mesh.upsert(node(id, 0, id % 3, 120 * GB));
@@ -478,7 +478,7 @@ fn refusals_and_explanations() {
     assert_eq!((told.scheme, told.target.want, told.healthy, told.able), (Scheme::Hierarchy, 500, 120, 120));
     let pieces = 95_368 + 19_074;
     assert_eq!(hierarchy_pieces(spec.size), pieces);
-    assert_eq!((told.need.bytes, told.would_take), ((pieces * 21).div_ceil(100) * MIB, 0));
+    assert_eq!((told.need.bytes, told.would_take), ((pieces * 206).div_ceil(1000) * MIB, 0));
     for reason in &told.replicas {
         let seed = plan(&mesh).seeds.contains(&reason.node);
         assert_eq!(reason.role, Some(if seed { Role::Seed } else { Role::Hub }));

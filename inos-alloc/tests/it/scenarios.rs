@@ -54,7 +54,7 @@ fn many_nodes() {
 
 #[test]
 fn every_region_has_everything() {
-    check(Scenario::Hierarchy, 150, 0xaf8c_53eb_893e_4cb4);
+    check(Scenario::Hierarchy, 150, 0x8cd3_6bbd_bbdc_8482);
 }
 
 #[test]

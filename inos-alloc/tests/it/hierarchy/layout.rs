@@ -10,7 +10,7 @@ use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// `1.05 x fair share`, rounded up, with the share found by trying: as long as somebody would get more than everything, the
+/// The fair share and the bound, rounded up, with the share found by trying: as long as somebody would get more than everything, the
 /// heaviest gets everything.
 fn expected_caps(weights: &[u32], copies: u32, bound_permille: u32, pieces: u64) -> Vec<u64> {
     let mut full = vec![false; weights.len()];
@@ -91,6 +91,7 @@ proptest! {
 /// Chooses the hubs of one piece in floats, given what room each hub has left.
 struct Twin {
     rates: Vec<f64>,
+    draws: f64,
     keys: Vec<u64>,
     copies: usize,
 }
@@ -109,18 +110,22 @@ impl Twin {
         }
         let rate = |(&weight, full): (&u32, bool)| {
             let share = draws * f64::from(weight) / total;
-            if full { f64::INFINITY } else { 1.0 - (1.0 - share).powf(1.0 / draws) }
+            let (even, exponential) = ((draws - 1.0) * share / (draws + share), 1.0 - (1.0 - share).powf(1.0 / draws));
+            if full { f64::INFINITY } else { even + exponential }
         };
         let keys = (0..).zip(weights).map(|(index, _)| mix(tie(index) ^ 0x6875_6273_0000_0004)).collect();
-        Self { rates: weights.iter().zip(full).map(rate).collect(), keys, copies }
+        Self { rates: weights.iter().zip(full).map(rate).collect(), draws: draws.max(1.0), keys, copies }
     }
 
     /// The choice, and how far the last hub that is in was from the first that is out, relatively.
     fn choose(&self, resource_hash: u64, piece: u64, room: &[u64], to_come: u64) -> (Vec<usize>, f64) {
         let piece_key = mix(mix(resource_hash ^ 0x7069_6563_0000_0003).wrapping_add(piece));
+        let block_key = mix(mix(resource_hash ^ 0x626c_6f63_0000_0005).wrapping_add(piece / 256));
         let score = |hub: usize| {
-            let hash = mix(piece_key ^ self.keys[hub]);
-            -((hash as f64) / 18_446_744_073_709_551_616.0).log2() / self.rates[hub]
+            let part = order_of_block(mix(block_key ^ self.keys[hub]), u32::try_from(piece % 256).unwrap());
+            let within = (mix(piece_key ^ self.keys[hub]) as f64) / 18_446_744_073_709_551_616.0;
+            let draw = (f64::from(part) + within) / 256.0;
+            ((self.draws - 1.0) * draw - (-draw).ln_1p()) / self.rates[hub]
         };
         let mut order: Vec<(f64, usize)> =
             (0..room.len()).filter(|&hub| room[hub] > 0).map(|hub| (score(hub), hub)).collect();
@@ -150,6 +155,14 @@ impl Twin {
         }
         panic!("no choice leaves enough room");
     }
+}
+
+/// Three rounds of factor, summand and folded halves, each with two bytes of the key.
+fn order_of_block(key: u64, piece: u32) -> u32 {
+    key.to_le_bytes().chunks(2).take(3).fold(piece, |place, bytes| {
+        let place = (place * u32::from(bytes[0] | 1) + u32::from(bytes[1])) & 255;
+        place & 0xf0 | (place & 0x0f) ^ (place >> 4)
+    })
 }
 
 /// Follows our layout piece by piece. A step may differ only where two scores are as close as the table's error.
@@ -212,8 +225,27 @@ fn loads_follow_the_weights() {
         let (least, most) = relative.iter().fold((f64::MAX, 0f64), |(low, high), &x| (low.min(x), high.max(x)));
         println!("{count} hubs, weights 1 to {range}: loads are {least:.3} to {most:.3} of the fair share");
         // The bound is on the rounded share: one piece more.
-        assert!(most <= 1.05 + 1.0 / mean && least > 0.9, "{least} {most}");
+        assert!(most <= 1.03 + 1.0 / mean && least > 0.97, "{least} {most}");
     }
+}
+
+#[test]
+fn hubs_have_pieces_in_common_as_by_chance() {
+    const PIECES: u64 = 25_600;
+    let hubs = region_of(4, &[1; 100], &hubs_only());
+    let mut common = vec![[0u32; 100]; 100];
+    for set in hubs.assign(PIECES) {
+        let held: Vec<usize> = set.into_iter().map(usize::from).collect();
+        held.iter().for_each(|&a| held.iter().for_each(|&b| common[a][b] += 1));
+    }
+    let chance = 20.0 * 19.0 / (100.0 * 99.0);
+    let (mean, variance) = (PIECES as f64 * chance, PIECES as f64 * chance * (1.0 - chance));
+    let pairs = (0..100).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let squares: Vec<f64> = pairs.map(|(a, b)| (f64::from(common[a][b]) - mean).powi(2) / variance).collect();
+    let (average, worst) = (squares.iter().sum::<f64>() / 4_950.0, squares.iter().copied().fold(0.0, f64::max));
+    println!("pieces in common: variance {average:.3} of that by chance, worst pair {:.2} deviations", worst.sqrt());
+    // Of 4,950 normal variables the largest is at 3.7 deviations; draws that are spread evenly vary a little less.
+    assert!(average < 1.05 && worst < 25.0);
 }
 
 #[test]
@@ -292,5 +324,5 @@ fn the_same_on_every_target() {
         let bits = layout.set(piece).unwrap().bits();
         mix(digest ^ mix(u64::try_from(bits).unwrap()))
     });
-    assert_eq!(digest, 0x1ea3_236d_5bbb_e172, "{digest:#x}");
+    assert_eq!(digest, 0x4181_10d8_bc48_381a, "{digest:#x}");
 }
