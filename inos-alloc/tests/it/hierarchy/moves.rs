@@ -156,6 +156,33 @@ fn a_hub_moves_its_share_and_five_percent() {
     }
 }
 
+/// So many heavy hubs among others of weight 20 that each heavy one is to hold half of the pieces.
+fn with_heavy(count: usize, heavy: usize) -> Vec<u32> {
+    let copies = count.div_ceil(5);
+    let weight = u32::try_from(20 * (count - heavy) / (2 * copies - heavy)).unwrap();
+    (0..count).map(|hub| if hub < heavy { weight } else { 20 }).collect()
+}
+
+#[test]
+fn beside_hubs_with_half_of_the_pieces_the_share_and_five_percent_hold() {
+    const PIECES: u64 = 12_288;
+    for (count, heavy) in [(7, 1), (10, 1), (10, 2), (20, 2), (20, 4), (50, 8), (50, 16), (100, 16)] {
+        let weights = with_heavy(count, heavy);
+        let all = region_of(0, &weights, &hubs_only());
+        let before = all.layout(PIECES).unwrap();
+        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let mut worst: f64 = 0.0;
+        for gone in [0, 1, count / 2, count - 1] {
+            let after = without(&weights, gone, &hubs_only(), 0).layout(PIECES).unwrap();
+            // Where a copy less of each piece is left, only what moves besides counts.
+            let share = f64::from(all.copies()) * PIECES as f64 * f64::from(weights[gone]) / total;
+            worst = worst.max(hub_moves(&before, &after).unwrap().total().moved as f64 / share);
+        }
+        println!("{count} hubs, {heavy} of them with half of the pieces each: at most {worst:.3} of the fair share");
+        assert!(worst <= 1.05, "{worst}");
+    }
+}
+
 #[test]
 fn a_weight_that_changes_moves_the_difference() {
     let mut weights = vec![10; 80];
