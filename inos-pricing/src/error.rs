@@ -1,6 +1,6 @@
 use crate::{Replicas, Thousandths};
 
-/// Why a price could not be given. Pricing has no state, so nothing ever changed.
+/// Why a price could not be given. Nothing has changed, a [`Meter`](crate::Meter) included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PriceError {
@@ -52,7 +52,7 @@ pub enum Quantity {
     BandwidthRate,
     /// [`Usage::stored`](crate::Usage::stored), bytes.
     Stored,
-    /// [`Usage::held`](crate::Usage::held), milliseconds.
+    /// [`Usage::held`](crate::Usage::held) or the interval of an accrual, milliseconds.
     Held,
     /// [`Usage::cpu`](crate::Usage::cpu), milliseconds.
     Cpu,

@@ -9,8 +9,8 @@
 //!
 //! **What it does not do.** The ledger is in memory: it writes no journal and takes no snapshot. It does not agree with
 //! other ledgers; a replicated one runs as a state machine under a log that a majority commits, never under a
-//! write that a minority may acknowledge. It has no currencies: one ledger, one credit. It does not meter usage over
-//! time, chain transactions into atomic groups, refund, or pay by the hour.
+//! write that a minority may acknowledge. It has no currencies: one ledger, one credit. It does not chain transactions
+//! into atomic groups, refund, or pay by the hour.
 //!
 //! # Overview
 //!
@@ -19,6 +19,7 @@
 //!   storing, with a discount when the replicas are spread.
 //! - [`quote`]: the exact price of a [`Usage`] at [`Rates`], rounded up once, in lines that sum to the total.
 //! - [`max_affordable`]: the most replicas within a budget.
+//! - [`Meter`]: charges for usage as time passes, in whole credits, and carries the rest of a credit.
 //! - [`allocate`]: splits an amount so that the parts sum to the whole.
 //! - [`Transaction`]: open, transfer, hold, capture, release. [`Outcome`]: applied, exists, or rejected and why.
 //! - [`Ledger`]: accounts, holds and ids; [`Limits`] bounds them.
@@ -87,7 +88,7 @@
 //! | --- | --- | --- |
 //! | replicas | 1..=700 | [`PriceError::ReplicasOutOfRange`] |
 //! | each of the [`Rates`] | 2^24 credits | [`PriceError::Overflow`] |
-//! | [`Usage`] of one quote | 2^50 B stored, 2^36 ms held, 2^43 ms of processor, 2^62 B moved | [`PriceError::Overflow`] |
+//! | [`Usage`] of one call | 2^50 B stored, 2^36 ms held, 2^43 ms of processor, 2^62 B moved | [`PriceError::Overflow`] |
 //! | factor of a [`Plan`] | 138.5 | [`PriceError::Overflow`] |
 //! | one price, one amount | 2^64 - 1 credits | [`PriceError::Overflow`] |
 //! | counters of an account | 2^128 - 1 credits | cannot be reached |
@@ -114,6 +115,7 @@ mod allocate;
 mod budget;
 mod error;
 mod ledger;
+mod meter;
 pub mod naive;
 mod outcome;
 mod plan;
@@ -130,6 +132,8 @@ pub use quote::{DENOMINATOR, Dimension, Line, Quote, Rates, Usage, quote};
 pub use error::{PriceError, Quantity};
 
 pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
+
+pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
 
 pub use allocate::{AllocateError, allocate};
 

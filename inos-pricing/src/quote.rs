@@ -168,6 +168,11 @@ impl BaseParts {
         self.0.iter().fold(0, |sum, &parts| plus(sum, parts))
     }
 
+    /// The exact price and `remainder_parts`, which is below [`DENOMINATOR`]: the largest price is below 2^127.8.
+    pub(crate) fn parts_with(&self, factor: Thousandths, remainder_parts: u128) -> u128 {
+        plus(times(self.sum(), u128::from(factor.0)), remainder_parts)
+    }
+
     pub(crate) fn quote(&self, replicas: Replicas, factor: Thousandths) -> Result<Quote, PriceError> {
         let exact = self.0.map(|parts| times(parts, u128::from(factor.0)));
         let whole = exact.map(|parts| parts / DENOMINATOR);

@@ -9,6 +9,7 @@ mod bignum;
 mod budget;
 mod differential;
 mod golden_state;
+mod meter;
 mod prices;
 mod retries;
 mod rules;
