@@ -1,11 +1,10 @@
 //! What storage, compute and bandwidth cost, how many replicas a budget buys, and who has paid.
 //!
-//! Prices and balances that are computed with floats, or rounded at each step, drift: the sum of the lines is not the
-//! total, and an hour billed by the second is not an hour. This crate computes every price as an integer over one
-//! denominator and rounds once. Its ledger books every movement twice and answers a repeated transaction with its
-//! first verdict, so that under any mixture of retries no credit is created, lost, spent twice or charged twice. Both
-//! are plain state and functions, without floats, clocks or input and output: the same calls have the same answers on
-//! every target.
+//! Prices that are computed with floats, or rounded at each step, drift: the sum of the lines is not the total. This
+//! crate computes every price as an integer over one denominator and rounds once. Its ledger books every movement twice
+//! and answers a repeated transaction with its first verdict, so that under any mixture of retries no credit is created,
+//! lost, spent twice or charged twice. Both are plain state and functions: the same calls have the same answers on every
+//! target.
 //!
 //! **What it does not do.** The ledger is in memory: it writes no journal and takes no snapshot. It does not agree with
 //! other ledgers; a replicated one runs as a state machine under a log that a majority commits, never under a
@@ -23,6 +22,7 @@
 //! - [`allocate`]: splits an amount so that the parts sum to the whole.
 //! - [`Transaction`]: open, transfer, hold, capture, release. [`Outcome`]: applied, exists, or rejected and why.
 //! - [`Ledger`]: accounts, holds and ids; [`Limits`] bounds them.
+//! - [`JournalStore`]: where a journal is kept. [`Released`]: outcomes that wait until it is synced.
 //! - [`naive`]: the same ledger, slow and obvious, which is the oracle of the tests.
 //!
 //! # Driving it
@@ -120,6 +120,8 @@ pub mod naive;
 mod outcome;
 mod plan;
 mod quote;
+mod released;
+mod store;
 mod transaction;
 mod units;
 
@@ -142,6 +144,10 @@ pub use transaction::{AccountId, AccountKind, Operation, Remainder, Transaction,
 pub use outcome::{Field, Outcome, Rejection, Sequence, Side};
 
 pub use ledger::{Balance, Ledger, LedgerError, Limits};
+
+pub use released::Released;
+
+pub use store::{JournalStore, Listing, MemoryError, MemoryStore, Part, SegmentError};
 
 /// Runs the example of the README.
 #[cfg(doctest)]
