@@ -14,8 +14,7 @@
 //! # Overview
 //!
 //! - [`Credits`], [`Bytes`], [`Millis`], [`Replicas`], [`Thousandths`]: units.
-//! - [`Plan`]: how replicas multiply a price. [`TierPlan`] prices serving, by graduated tiers; [`GeoPlan`] prices
-//!   storing, with a discount when the replicas are spread.
+//! - [`Plan`]: how replicas multiply a price. [`TierPlan`] prices serving by tiers, [`GeoPlan`] storing.
 //! - [`quote`]: the exact price of a [`Usage`] at [`Rates`], rounded up once, in lines that sum to the total.
 //! - [`max_affordable`]: the most replicas within a budget.
 //! - [`Meter`]: charges for usage as time passes, in whole credits, and carries the rest of a credit.
@@ -77,10 +76,8 @@
 //!
 //! - **Exact.** A quote is the exact price rounded up, never more than one credit above it; its lines sum to its total.
 //! - **Budget law.** `cost(n) <= budget`, and `n` is the end of the range or `cost(n + 1) > budget`.
-//! - **Ledger.** Conservation, no overdraft, exactly once, resolved once: stated on [`Ledger`], defined in
-//!   `docs/model.md`.
-//! - **Total.** No input makes it panic or wrap; the crate forbids unsafe code and denies float and unchecked
-//!   arithmetic.
+//! - **Ledger.** Conservation, no overdraft, exactly once, resolved once: see [`Ledger`] and `docs/model.md`.
+//! - **Total.** No input makes it panic or wrap; unsafe code, floats and unchecked arithmetic are denied.
 //!
 //! # Limits
 //!
@@ -91,25 +88,25 @@
 //! | [`Usage`] of one call | 2^50 B stored, 2^36 ms held, 2^43 ms of processor, 2^62 B moved | [`PriceError::Overflow`] |
 //! | factor of a [`Plan`] | 138.5 | [`PriceError::Overflow`] |
 //! | one price, one amount | 2^64 - 1 credits | [`PriceError::Overflow`] |
-//! | counters of an account | 2^128 - 1 credits | cannot be reached |
 //! | clock and times of ids | 2^48 - 1 ms | [`LedgerError::ClockOutOfRange`] |
 //! | accounts, ids, batch, expiries, steps | [`Limits`] | stated there |
 //!
 //! # Features
 //!
-//! None. `no_std` with `alloc`.
+//! `std`, by default: `FileStore`. `redb`: `RedbStore`. `sim`: a simulated disk. `no_std` with `alloc` without them.
 //!
 //! # References
 //!
-//! - TigerBeetle's data model: two-phase transfers and counters of debits and credits, pending and posted.
-//! - Aumasson, Bernstein: SipHash: a fast short-input PRF (2012), which keys the indexes.
-//! - Balinski, Young: Fair Representation (1982), on the method of largest remainders.
+//! TigerBeetle's data model: two-phase transfers, debits and credits, pending and posted. Aumasson, Bernstein: SipHash
+//! (2012), which keys the indexes. Balinski, Young: Fair Representation (1982), on the method of largest remainders.
 
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod allocate;
 mod budget;
@@ -121,6 +118,8 @@ mod outcome;
 mod plan;
 mod quote;
 mod released;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod store;
 mod transaction;
 mod units;
@@ -138,6 +137,7 @@ pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
 pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
 
 pub use allocate::{AllocateError, allocate};
+pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
 
 pub use transaction::{AccountId, AccountKind, Operation, Remainder, Transaction, TxId};
 
@@ -146,8 +146,11 @@ pub use outcome::{Field, Outcome, Rejection, Sequence, Side};
 pub use ledger::{Balance, Ledger, LedgerError, Limits};
 
 pub use released::Released;
-
+#[cfg(feature = "std")]
+pub use store::{FileError, FileName, FileOperation, FileStore};
 pub use store::{JournalStore, Listing, MemoryError, MemoryStore, Part, SegmentError};
+#[cfg(feature = "redb")]
+pub use store::{RedbError, RedbStore};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

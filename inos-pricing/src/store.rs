@@ -1,12 +1,24 @@
 //! Where a ledger's journal is kept.
 
+#[cfg(feature = "std")]
+mod file;
+#[cfg(feature = "std")]
+mod layer;
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
 
 use alloc::vec::Vec;
 
 use crate::Sequence;
 
-pub use memory::{MemoryError, MemoryStore};
+#[cfg(feature = "std")]
+pub use self::file::{FileError, FileName, FileOperation, FileStore};
+#[cfg(feature = "sim")]
+pub(crate) use self::layer::Layer;
+pub use self::memory::{MemoryError, MemoryStore};
+#[cfg(feature = "redb")]
+pub use self::redb::{RedbError, RedbStore};
 
 /// Keeps segments of a journal, which grow at the end, and snapshots, which are put whole. To it both are bytes; their
 /// format is in `docs/journal.md`.
@@ -17,7 +29,7 @@ pub use memory::{MemoryError, MemoryStore};
 /// more: an operating system may drop the pages that it could not write and say of the next sync that it went
 /// well. A store that is opened again over the same place starts afresh.
 ///
-/// One value writes at a time; [`FileStore`](crate::FileStore) enforces it among processes.
+/// One value writes at a time; a `FileStore` enforces it among processes.
 pub trait JournalStore {
     /// Why a call failed.
     type Error: core::error::Error + Send + Sync + 'static;
