@@ -138,6 +138,7 @@ pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
 
 pub use allocate::{AllocateError, allocate};
 pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
+pub use error::{PriceError, Quantity};
 
 pub use transaction::{AccountId, AccountKind, Operation, Remainder, Transaction, TxId};
 
@@ -152,7 +153,6 @@ pub use store::{JournalStore, Listing, MemoryError, MemoryStore, Part, SegmentEr
 #[cfg(feature = "redb")]
 pub use store::{RedbError, RedbStore};
 
-/// Runs the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -28,6 +28,8 @@ mod disk;
 mod inode;
 mod mount;
 mod rng;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     disk::{Fault, SimDisk},

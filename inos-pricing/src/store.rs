@@ -81,7 +81,8 @@ pub trait JournalStore {
     fn put_snapshot(&mut self, sequence: Sequence, bytes: &[u8]) -> Result<(), Self::Error>;
 
     /// Drops the snapshots before `snapshot`, then the segments below `segment`, the oldest first, but never the one that
-    /// was begun. A crash during the call makes no gap between segments, and leaves no snapshot whose segments are gone.
+    /// was begun. A crash during the call makes no gap between segments, and leaves no snapshot whose segments are gone; after
+    /// it none of them comes back.
     ///
     /// # Errors
     ///

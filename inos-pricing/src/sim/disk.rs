@@ -41,7 +41,7 @@ pub enum Fault {
     NoSpace,
     /// A sync of a file or of the directory fails, and what it should have made durable counts as clean.
     SyncFails,
-    /// This operation and all others fail, and do nothing, until [`SimDisk::crash`].
+    /// This operation and all others fail, and do nothing, until [`SimDisk::crash`] or [`SimDisk::kill`].
     PowerCut,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Disk {
     /// How `seen` came from `durable`, less what a failed sync forgot.
     changes: Vec<Change>,
     pub(super) locks: BTreeSet<String>,
-    /// Counts crashes: who was running before the last is no more.
+    /// Counts crashes and kills: who was running before the last is no more.
     pub(super) boot: u64,
     is_off: bool,
     operation_count: u64,
@@ -115,10 +115,14 @@ impl SimDisk {
         for inode in inodes.values_mut() {
             inode.crash(&mut rng);
         }
-        disk.locks.clear();
-        disk.faults.clear();
-        disk.is_off = false;
-        disk.boot = disk.boot.saturating_add(1);
+        disk.end_programs();
+    }
+
+    /// The programs are killed, and the machine goes on: what they wrote is seen by those that come after, and as little
+    /// durable as before. Locks, stores and faults are as after a crash. After a [`Fault::PowerCut`] it lets the power cut
+    /// stand for a kill between two operations.
+    pub fn kill(&self) {
+        self.lock().end_programs();
     }
 
     /// Operations that could change something so far: creations, appends, syncs, renames and removals.
@@ -204,6 +208,13 @@ impl Disk {
     /// Whether a program that was started at `boot` still runs.
     pub(super) fn check_running(&self, boot: u64) -> io::Result<()> {
         if self.is_off || self.boot != boot { Err(machine_is_off()) } else { Ok(()) }
+    }
+
+    fn end_programs(&mut self) {
+        self.locks.clear();
+        self.faults.clear();
+        self.is_off = false;
+        self.boot = self.boot.saturating_add(1);
     }
 
     fn new_inode(&mut self) -> u64 {

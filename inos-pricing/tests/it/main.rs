@@ -13,3 +13,4 @@ mod meter;
 mod prices;
 mod retries;
 mod rules;
+mod store;

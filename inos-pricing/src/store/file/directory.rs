@@ -28,6 +28,19 @@ impl Directory {
     }
 }
 
+/// The lock file, locked.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is about to start has the file open until it runs its program.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Syncs a directory. Outside Unix the standard library cannot, and nothing happens.
 pub(crate) fn sync_path(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
@@ -48,14 +61,14 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 impl Layer for Directory {
     type File = File;
-    type Lock = File;
+    type Lock = DirectoryLock;
 
-    fn lock(&mut self, name: &str) -> Result<File, TryLockError> {
+    fn lock(&mut self, name: &str) -> Result<DirectoryLock, TryLockError> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).open(self.path.join(name));
         let file = file.map_err(TryLockError::Error)?;
         file.try_lock()?;
-        Ok(file)
+        Ok(DirectoryLock { file })
     }
 
     fn list(&mut self) -> io::Result<Vec<String>> {
