@@ -54,7 +54,7 @@ fn opened() -> Ledger {
     }
     let mut outcomes = Vec::new();
     for batch in batch.chunks(BATCH) {
-        ledger.apply(NOW, batch, &mut outcomes).expect("the batch is in range");
+        ledger.apply(NOW, batch, &mut outcomes, &mut Vec::new()).expect("the batch is in range");
     }
     assert!(outcomes.iter().all(|outcome| outcome.verdict().is_ok()), "the accounts are funded");
     ledger
@@ -101,7 +101,7 @@ fn in_memory(criterion: &mut Criterion) {
                 for batch in transfers.chunks(BATCH) {
                     outcomes.clear();
                     let now = batch.last().map_or(NOW, |transaction| transaction.id.time());
-                    let _ = black_box(ledger.apply(now, batch, &mut outcomes));
+                    let _ = black_box(ledger.apply(now, batch, &mut outcomes, &mut Vec::new()));
                     black_box(&outcomes);
                 }
                 ledger

@@ -1,99 +1,39 @@
-//! A double-entry ledger in memory.
+//! A double-entry ledger.
 
 mod account;
+mod chain;
+mod flow;
+mod group;
 mod index;
+mod limits;
+mod operate;
 mod record;
 mod records;
+mod replay;
+mod state;
+mod stream;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use self::account::Accounts;
 pub use self::account::Balance;
-use self::record::{HoldState, Record};
+use self::chain::Change;
+pub use self::flow::FlowWindow;
+use self::flow::Windows;
+use self::group::Writer;
+pub(crate) use self::group::{Group, read_group};
+pub use self::limits::{LedgerError, Limits, MAX_BATCH};
+use self::record::{Effect, Record, State, check_content};
 use self::records::Records;
-use crate::{
-    AccountId, AccountKind, Credits, Millis, Operation, Outcome, Rejection, Remainder, Sequence, Side, Transaction,
-    TxId,
-};
+pub use self::replay::JournalError;
+pub use self::state::{Audit, SnapshotError, Violation};
+use self::stream::Stream;
+pub use self::stream::{StreamStatus, StreamView};
+use crate::{AccountId, Credits, Link, Millis, Outcome, Rejection, Sequence, Transaction, TxId};
 
-/// What a [`Ledger`] may hold, and how it treats time. Every value is valid; zero means none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The number of accounts; one more is [`Rejection::AccountTableFull`].
-    pub max_accounts: u32,
-    /// The number of remembered ids; one more is [`Rejection::IdTableFull`]. Each takes 96 bytes and
-    /// its places in the indexes. The id of an open hold stays at any age: a table full of open holds takes no new id,
-    /// not even to release one of them, until their deadlines come. Whoever admits transactions bounds how many holds
-    /// a payer has and how far ahead their deadlines are.
-    pub max_ids: u32,
-    /// The number of transactions in one batch; more is [`LedgerError::BatchTooLong`].
-    pub max_batch: u32,
-    /// The number of holds that expire in one call; the others wait for the next, and cannot be captured meanwhile.
-    pub max_expiries: u32,
-    /// How far the clock may move forward in one call; more is [`LedgerError::ClockStep`].
-    pub max_step: Millis,
-    /// How far the time of an id may be ahead of the clock; more is [`Rejection::IdInFuture`].
-    pub max_ahead: Millis,
-    /// How long an id is remembered: until the watermark, the clock less this, has passed its time and, for a hold,
-    /// the time of its resolution. An id older than the watermark is [`Rejection::IdTooOld`]. Longer than any client
-    /// retries.
-    pub retention: Millis,
-}
-
-impl Default for Limits {
-    /// 2^20 accounts, 2^23 ids, batches of 8,190, 8,190 expiries a call, steps of at most a day, ids at most a minute
-    /// ahead and remembered for a day. That is room for 97 new ids a second, sustained; more need more ids or a shorter
-    /// retention.
-    fn default() -> Self {
-        Self {
-            max_accounts: 1 << 20,
-            max_ids: 1 << 23,
-            max_batch: 8_190,
-            max_expiries: 8_190,
-            max_step: Millis::DAY,
-            max_ahead: Millis::MINUTE,
-            retention: Millis::DAY,
-        }
-    }
-}
-
-/// Why a whole batch was refused. The caller is at fault; nothing changed and there are no outcomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// More transactions than [`Limits::max_batch`].
-    #[error("a batch of {len} transactions is longer than {max_batch}")]
-    BatchTooLong {
-        /// The number of transactions.
-        len: usize,
-        /// The most that are accepted.
-        max_batch: u32,
-    },
-    /// The clock would move forward by more than [`Limits::max_step`]: a broken clock would make every id too old.
-    #[error("a step of the clock from {} to {} ms is longer than {} ms", from.0, to.0, max_step.0)]
-    ClockStep {
-        /// The ledger's clock.
-        from: Millis,
-        /// The argument.
-        to: Millis,
-        /// The longest step that is accepted.
-        max_step: Millis,
-    },
-    /// The clock would be later than any id can say.
-    #[error("{} ms is later than the latest time of an id, {} ms", now.0, latest.0)]
-    ClockOutOfRange {
-        /// The argument.
-        now: Millis,
-        /// [`TxId::MAX_TIME`].
-        latest: Millis,
-    },
-}
-
-/// A double-entry ledger: accounts, transfers and holds, in memory.
+/// A double-entry ledger: accounts, transfers, holds, refunds and streams, in memory.
 ///
 /// It is a deterministic state machine: the same limits and the same calls give the same outcomes and the same
 /// [`state_hash`](Self::state_hash) on every target, whatever the seed. It reads no clock and draws no randomness.
@@ -101,10 +41,12 @@ pub enum LedgerError {
 /// # Guarantees, after every call
 ///
 /// - **Conservation.** Over all accounts, posted debits equal posted credits, and pending debits pending credits.
-/// - **No overdraft.** Of every [`AccountKind::Holder`], posted and pending debits are at most posted credits.
+/// - **No overdraft.** Of every [`Holder`](crate::AccountKind::Holder), posted and pending debits are at most posted credits.
 /// - **Exactly once.** A transaction sent again has its original verdict and changes nothing, for as long as its id is
 ///   remembered; after that it is [`Rejection::IdTooOld`], never applied again.
 /// - **Resolved once.** Of every hold, what is captured, released and expired sums to what was held.
+/// - **Refunds.** All refunds of one original together are at most its amount.
+/// - **Chains.** Linked transactions are applied together or not at all.
 ///
 /// # Example
 ///
@@ -120,14 +62,14 @@ pub enum LedgerError {
 /// let id = |n| TxId::from_parts(now, n).expect("both parts are in range");
 /// let (mint, alice, bob) = (AccountId(1), AccountId(2), AccountId(3));
 ///
-/// let mut outcomes = Vec::new();
+/// let (mut outcomes, mut journal) = (Vec::new(), Vec::new());
 /// ledger.apply(now, &[
 ///     Transaction::open(id(1), mint, AccountKind::Issuer),
 ///     Transaction::open(id(2), alice, AccountKind::Holder),
 ///     Transaction::open(id(3), bob, AccountKind::Holder),
 ///     Transaction::transfer(id(4), mint, alice, Credits(100)),
 ///     Transaction::transfer(id(5), alice, bob, Credits(101)),
-/// ], &mut outcomes)?;
+/// ], &mut outcomes, &mut journal)?;
 /// assert_eq!(outcomes[4], Outcome::Rejected(Rejection::Overdraft { available: Credits(100) }));
 ///
 /// // A retry has the same verdict, whatever has happened since.
@@ -135,12 +77,17 @@ pub enum LedgerError {
 /// ledger.apply(now, &[
 ///     Transaction::transfer(id(6), mint, alice, Credits(1)),
 ///     Transaction::transfer(id(5), alice, bob, Credits(101)),
-/// ], &mut outcomes)?;
+/// ], &mut outcomes, &mut journal)?;
 /// assert_eq!(outcomes[1], Outcome::Exists(Err(Rejection::Overdraft { available: Credits(100) })));
 ///
 /// let (balance, sequence) = ledger.balance(alice);
 /// assert_eq!(balance.map(|b| b.available()), Some(101));
 /// assert_eq!(sequence, Sequence(7)); // the clock, five transactions, one more
+///
+/// // The journal is all that is needed to have the same state again.
+/// let mut again = Ledger::new(Limits::default(), 0xbeef);
+/// again.replay(&journal).expect("it was written by a ledger");
+/// assert_eq!(again.state_hash(), ledger.state_hash());
 /// # Ok(())
 /// # }
 /// ```
@@ -149,11 +96,38 @@ pub struct Ledger {
     limits: Limits,
     /// `None` before the first call.
     clock: Option<Millis>,
+    /// Ids before it are too old. It only grows.
+    watermark: Millis,
+    /// What was applied before it is not refunded. It only grows.
+    refund_mark: Millis,
     sequence: Sequence,
     accounts: Accounts,
     records: Records,
     /// Open holds in the order in which they expire.
     deadlines: BTreeMap<(Millis, TxId), u32>,
+    /// Open streams.
+    streams: BTreeMap<TxId, Stream>,
+    /// The windows of time that the clock is in.
+    windows: Windows,
+    /// How transactions are checked just now.
+    mode: Mode,
+    /// What a chain has changed so far.
+    undo: Vec<Change>,
+    /// The checksum of the last commit group.
+    checksum: u64,
+    /// What is known to be synced.
+    synced: Sequence,
+}
+
+/// How a transaction is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// By itself.
+    Alone,
+    /// In a chain: payers may be short, and every change can be undone.
+    Chain,
+    /// From the journal: it was applied before, whatever the limits are now.
+    Replay,
 }
 
 impl Ledger {
@@ -164,25 +138,39 @@ impl Ledger {
         Self {
             limits,
             clock: None,
+            watermark: Millis::ZERO,
+            refund_mark: Millis::ZERO,
             sequence: Sequence(0),
             accounts: Accounts::new(seed),
             records: Records::new(seed),
             deadlines: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            windows: Windows::default(),
+            mode: Mode::Alone,
+            undo: Vec::new(),
+            checksum: 0,
+            synced: Sequence(0),
         }
     }
 
     /// Sets the clock, expires holds, then answers `batch` in its order: one [`Outcome`] for each transaction is
-    /// appended to `outcomes`. Returns the sequence after the last change.
+    /// appended to `outcomes`. What changed is appended to `journal` as one commit group (`docs/journal.md`); nothing is
+    /// when nothing changed. Returns the sequence after the last change.
+    ///
+    /// An outcome is handed on only when the journal up to the returned sequence is durable: [`Released`](crate::Released)
+    /// keeps it until then, and [`DurableLedger`](crate::DurableLedger) does all of it. A replica whose log is durable
+    /// elsewhere clears `journal` after each call.
     ///
     /// - **Clock.** `now` before the clock counts as the clock: time never goes back. The first call may be at any
     ///   time.
     /// - **Forgetting.** Ids whose retention is over are forgotten.
     /// - **Expiry.** Open holds with `deadline <= now` return to their payers in the order of (deadline, id), at most
-    ///   [`Limits::max_expiries`] of them. An empty batch does just this much.
+    ///   [`Limits::max_expiries`] of them.
     /// - **Each transaction.** A known id is answered from memory. For a new one the time of the id, the content, the
-    ///   room for the id and at last the state are checked, in the order of [`Rejection`].
+    ///   room for the id and at last the state are checked, in the order of [`Rejection`]. Linked ones are applied
+    ///   together or not at all: see [`Link`].
     ///
-    /// Expected O(1) for a transfer, O(log n) for a hold and for what resolves it.
+    /// Expected O(1) for a transfer, O(log n) for a hold, a stream, and for what resolves them.
     ///
     /// # Errors
     ///
@@ -192,17 +180,38 @@ impl Ledger {
         now: Millis,
         batch: &[Transaction],
         outcomes: &mut Vec<Outcome>,
+        journal: &mut Vec<u8>,
     ) -> Result<Sequence, LedgerError> {
-        let max_batch = self.limits.max_batch;
+        let max_batch = self.limits.max_batch.min(MAX_BATCH);
         if u32::try_from(batch.len()).is_ok_and(|len| len <= max_batch) {
-            let now = self.advance(now)?;
-            self.records.forget(self.watermark(now));
-            self.expire(now);
+            let now = self.check_clock(now)?;
+            let mut writer = Writer::new(journal, self.sequence);
+            self.advance(now);
+            self.records.forget(self.watermark, self.refund_mark);
+            writer.expired = self.expire(now, self.limits.max_expiries);
             outcomes.reserve(batch.len());
-            outcomes.extend(batch.iter().map(|transaction| self.answer(now, transaction)));
+            self.answer_all(now, batch, outcomes, &mut writer);
+            self.checksum = writer.finish(self.header(now), self.checksum);
             Ok(self.sequence)
         } else {
             Err(LedgerError::BatchTooLong { len: batch.len(), max_batch })
+        }
+    }
+
+    /// Sets the clock and expires holds, as [`apply`](Self::apply) does with an empty batch.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`] when the clock cannot be right. Nothing has changed then.
+    pub fn pulse(&mut self, now: Millis, journal: &mut Vec<u8>) -> Result<Sequence, LedgerError> {
+        self.apply(now, &[], &mut Vec::new(), journal)
+    }
+
+    /// Notes that the journal is durable up to `sequence`, which the next commit group says: damage before it is then
+    /// told from a torn end. A smaller one, or one above the last change, changes nothing.
+    pub fn synced(&mut self, sequence: Sequence) {
+        if sequence <= self.sequence {
+            self.synced = self.synced.max(sequence);
         }
     }
 
@@ -215,6 +224,35 @@ impl Ledger {
     /// All accounts in the order in which they were opened.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = (AccountId, Balance)> + '_ {
         self.accounts.list().iter().map(|account| (account.id, account.balance))
+    }
+
+    /// What was posted to an account within `window` up to the clock, `None` if it is not open. Bounded memory and
+    /// O(1): exact for the present calendar window, and of the last one as much as if it had been posted evenly.
+    ///
+    /// A demand monitor reads from it how much is paid for a resource.
+    #[must_use]
+    pub fn flow(&self, account: AccountId, window: FlowWindow) -> Option<Credits> {
+        let slot = self.accounts.find(account)?;
+        Some(self.accounts.account(slot).flow.within(window, self.clock.unwrap_or(Millis::ZERO)))
+    }
+
+    /// An open stream by the id of its [`OpenStream`](crate::Operation::OpenStream), `None` if it is closed or there is
+    /// none.
+    #[must_use]
+    pub fn stream(&self, stream: TxId) -> Option<StreamView> {
+        let stream = *self.streams.get(&stream)?;
+        let (from, to) = (self.accounts.account(stream.from).id, self.accounts.account(stream.to).id);
+        Some(StreamView { from, to, per_hour: stream.per_hour, stream })
+    }
+
+    /// When an open stream runs dry, at its present rate: the first millisecond that its reserve does not pay any more.
+    /// `None` if it never does, is closed or does not exist.
+    #[must_use]
+    pub fn runway(&self, stream: TxId) -> Option<Millis> {
+        match self.stream(stream)?.status(Millis::ZERO) {
+            StreamStatus::Unpaid { since } => Some(since),
+            StreamStatus::Paid { until } => until,
+        }
     }
 
     /// The sequence after the last change.
@@ -241,65 +279,41 @@ impl Ledger {
         self.deadlines.len()
     }
 
-    /// A 128-bit hash (XXH3) of everything that decides a later answer: clock, sequence, accounts, ids and holds, in a
-    /// canonical order, without limits and seed. Equal on every target after equal calls.
-    ///
-    /// It finds accidental differences, as between two replicas. It is no proof against someone who chooses the
-    /// transactions. O(n log n) time, O(n) memory.
+    /// The number of streams that are open, those that are unpaid included.
     #[must_use]
-    pub fn state_hash(&self) -> u128 {
-        let mut hasher = Xxh3::new();
-        let clock = self.clock.map_or(u64::MAX, |clock| clock.0); // above TxId::MAX_TIME, so no clock
-        hasher.update(b"inos-pricing state 1");
-        hasher.update(&self.sequence.0.to_le_bytes());
-        hasher.update(&clock.to_le_bytes());
-
-        let mut accounts: Vec<_> = self.accounts().collect();
-        accounts.sort_unstable_by_key(|&(id, _)| id);
-        hasher.update(&(accounts.len() as u64).to_le_bytes());
-        for (id, balance) in accounts {
-            let kind = match balance.kind {
-                AccountKind::Holder => 0,
-                AccountKind::Issuer => 1,
-            };
-            hasher.update(&id.0.to_le_bytes());
-            hasher.update(&[kind]);
-            for counter in
-                [balance.debits_posted, balance.debits_pending, balance.credits_posted, balance.credits_pending]
-            {
-                hasher.update(&counter.to_le_bytes());
-            }
-        }
-
-        hasher.update(&(self.records.len() as u64).to_le_bytes());
-        for record in self.records.sorted() {
-            hasher.update(&record.to_bytes());
-        }
-        hasher.digest128()
+    pub fn open_stream_count(&self) -> usize {
+        self.streams.len()
     }
 
-    /// Moves the clock and returns it.
-    fn advance(&mut self, now: Millis) -> Result<Millis, LedgerError> {
+    /// The clock that `now` makes.
+    fn check_clock(&self, now: Millis) -> Result<Millis, LedgerError> {
         if now > TxId::MAX_TIME {
             return Err(LedgerError::ClockOutOfRange { now, latest: TxId::MAX_TIME });
         }
-        if let Some(clock) = self.clock {
-            if now <= clock {
-                return Ok(clock);
-            }
-            let max_step = self.limits.max_step;
-            if now.0.saturating_sub(clock.0) > max_step.0 {
-                return Err(LedgerError::ClockStep { from: clock, to: now, max_step });
-            }
+        let Some(clock) = self.clock else { return Ok(now) };
+        let max_step = self.limits.max_step;
+        if now.0.saturating_sub(clock.0) > max_step.0 {
+            return Err(LedgerError::ClockStep { from: clock, to: now, max_step });
         }
-        self.clock = Some(now);
-        self.change();
-        Ok(now)
+        Ok(now.max(clock))
     }
 
-    /// The oldest time of a new id. Ids are only forgotten below it.
-    fn watermark(&self, now: Millis) -> Millis {
-        Millis(now.0.saturating_sub(self.limits.retention.0))
+    /// Moves the clock to a time that was checked, and the watermarks with it.
+    fn advance(&mut self, now: Millis) {
+        if self.clock != Some(now) {
+            let before = |span: Millis| Millis(now.0.saturating_sub(span.0));
+            self.set_clock(
+                now,
+                self.watermark.max(before(self.limits.retention)),
+                self.refund_mark.max(before(self.limits.refund_window)),
+            );
+        }
+    }
+
+    fn set_clock(&mut self, now: Millis, watermark: Millis, refund_mark: Millis) {
+        self.clock = Some(now);
+        (self.watermark, self.refund_mark, self.windows) = (watermark, refund_mark, Windows::at(now));
+        self.change();
     }
 
     /// Numbers a change.
@@ -309,151 +323,125 @@ impl Ledger {
         self.sequence
     }
 
-    fn expire(&mut self, now: Millis) {
-        for _ in 0..self.limits.max_expiries {
+    /// Expires at most so many overdue holds, and answers how many it were.
+    fn expire(&mut self, now: Millis, at_most: u32) -> u32 {
+        for expired in 0..at_most {
             match self.deadlines.first_key_value() {
                 Some((&(deadline, _), &slot)) if deadline <= now => {
                     self.change();
-                    self.resolve(now, slot, HoldState::Expired);
+                    self.resolve(now, slot, State::Expired);
                 }
-                _ => break,
+                _ => return expired,
+            }
+        }
+        at_most
+    }
+
+    fn answer_all(&mut self, now: Millis, batch: &[Transaction], outcomes: &mut Vec<Outcome>, writer: &mut Writer<'_>) {
+        let mut left = batch;
+        while let Some((first, others)) = left.split_first() {
+            if first.link == Link::End {
+                outcomes.push(self.answer(now, first, writer));
+                left = others;
+            } else {
+                let len = left.iter().take_while(|transaction| transaction.link == Link::Next).count();
+                let (chain, others) = left.split_at(len.saturating_add(1).min(left.len()));
+                let position = u32::try_from(batch.len().saturating_sub(left.len())).unwrap_or(u32::MAX);
+                self.answer_chain(now, position, chain, outcomes, writer);
+                left = others;
             }
         }
     }
 
-    /// Returns what is left of an open hold to the payer and lets its id age.
-    fn resolve(&mut self, now: Millis, slot: u32, state: HoldState) {
-        let record = self.records.at_mut(slot);
-        self.deadlines.remove(&(record.deadline(), record.id));
-        record.hold = state;
-        record.resolved = now;
-        let left = core::mem::take(&mut record.remaining);
-        let (from, to) = hold_sides(&self.accounts, self.records.at(slot));
-        self.accounts.unpend(from, to, left);
-        self.records.age(slot);
-    }
-
-    fn answer(&mut self, now: Millis, transaction: &Transaction) -> Outcome {
-        let id = transaction.id;
-        let hash = self.records.hash(id);
-        if let Some(slot) = self.records.find(hash, id) {
-            let record = self.records.at(slot);
-            return match record.difference(&transaction.operation) {
-                Some(field) => Outcome::Rejected(Rejection::IdReused { field }),
-                None => Outcome::Exists(record.verdict()),
-            };
+    fn answer(&mut self, now: Millis, transaction: &Transaction, writer: &mut Writer<'_>) -> Outcome {
+        let hash = self.records.hash(transaction.id);
+        if let Some(known) = self.known(hash, transaction) {
+            return known;
         }
-        if let Err(rejection) = self.check_id(now, id).and_then(|()| check_content(&transaction.operation)) {
+        if let Err(rejection) = self.check_new(now, transaction).and_then(|()| self.check_room(1)) {
             return Outcome::Rejected(rejection);
         }
-        let max_ids = self.limits.max_ids;
-        if self.records.len() >= max_ids as usize {
-            return Outcome::Rejected(Rejection::IdTableFull { max_ids });
-        }
-
-        let effect = self.execute(now, &transaction.operation);
-        let sequence = self.change();
-        let verdict = effect.map(|()| sequence);
-        let record = Record::new(transaction, verdict);
-        let slot = self.records.insert(hash, record);
-        if record.hold == HoldState::Open {
-            self.deadlines.insert((record.deadline(), id), slot);
-        } else {
-            self.records.age(slot);
-        }
-        match verdict {
-            Ok(sequence) => Outcome::Applied(sequence),
-            Err(rejection) => Outcome::Rejected(rejection),
+        match self.execute(now, &transaction.operation) {
+            Ok(effect) => {
+                writer.applied(transaction, effect);
+                Outcome::Applied(self.record_applied(now, hash, transaction, effect))
+            }
+            Err(rejection) => Outcome::Rejected(self.burn(hash, transaction, rejection, writer)),
         }
     }
 
-    /// Whether the time of a new id is within the window.
-    fn check_id(&self, now: Millis, id: TxId) -> Result<(), Rejection> {
-        let watermark = self.watermark(now);
-        if id.time() < watermark {
+    /// The answer from memory, if the id is known.
+    fn known(&self, hash: u32, transaction: &Transaction) -> Option<Outcome> {
+        let record = self.records.at(self.records.find(hash, transaction.id)?);
+        Some(match record.difference(transaction) {
+            Some(field) => Outcome::Rejected(Rejection::IdReused { field }),
+            None => Outcome::Exists(record.verdict()),
+        })
+    }
+
+    /// Whether the time of a new id is within the window, and the content can be.
+    fn check_new(&self, now: Millis, transaction: &Transaction) -> Result<(), Rejection> {
+        let (time, watermark) = (transaction.id.time(), self.watermark);
+        if time < watermark {
             return Err(Rejection::IdTooOld { watermark });
         }
         let latest = Millis(now.0.saturating_add(self.limits.max_ahead.0));
-        if id.time() > latest {
+        if time > latest {
             return Err(Rejection::IdInFuture { latest });
         }
-        Ok(())
+        check_content(&transaction.operation)
     }
 
-    /// Changes the accounts and holds, or nothing. Every rejection from here depends on the state and burns the id.
-    fn execute(&mut self, now: Millis, operation: &Operation) -> Result<(), Rejection> {
-        match *operation {
-            Operation::Open { account, kind } => self.open(account, kind),
-            Operation::Transfer { from, to, amount } => {
-                let (from, to) = self.payable(from, to, amount)?;
-                self.accounts.post(from, to, amount);
-                Ok(())
-            }
-            Operation::Hold { from, to, amount, deadline } => {
-                if deadline <= now {
-                    return Err(Rejection::DeadlinePassed { now });
-                }
-                let (from, to) = self.payable(from, to, amount)?;
-                self.accounts.pend(from, to, amount);
-                Ok(())
-            }
-            Operation::Capture { hold, amount, remainder } => self.capture(now, hold, amount, remainder),
-            Operation::Release { hold } => {
-                let slot = self.open_hold(now, hold)?;
-                self.resolve(now, slot, HoldState::Released);
-                Ok(())
-            }
-        }
-    }
-
-    fn open(&mut self, account: AccountId, kind: AccountKind) -> Result<(), Rejection> {
-        if self.accounts.find(account).is_some() {
-            return Err(Rejection::AccountExists);
-        }
-        let max_accounts = self.limits.max_accounts;
-        if self.accounts.list().len() >= max_accounts as usize {
-            return Err(Rejection::AccountTableFull { max_accounts });
-        }
-        self.accounts.open(account, kind);
-        Ok(())
-    }
-
-    /// The slots of payer and receiver, if the payer can pay.
-    fn payable(&self, from: AccountId, to: AccountId, amount: Credits) -> Result<(u32, u32), Rejection> {
-        let from = self.accounts.find(from).ok_or(Rejection::AccountNotFound { side: Side::From })?;
-        let to = self.accounts.find(to).ok_or(Rejection::AccountNotFound { side: Side::To })?;
-        self.accounts.balance(from).afford(amount).map_err(|available| Rejection::Overdraft { available })?;
-        Ok((from, to))
-    }
-
-    fn capture(&mut self, now: Millis, hold: TxId, amount: Credits, remainder: Remainder) -> Result<(), Rejection> {
-        let slot = self.open_hold(now, hold)?;
-        let record = self.records.at_mut(slot);
-        let remaining = record.remaining;
-        let left = remaining.checked_sub(amount).ok_or(Rejection::CaptureExceedsHold { remaining })?;
-        record.remaining = left;
-        let (from, to) = hold_sides(&self.accounts, self.records.at(slot));
-        self.accounts.unpend(from, to, amount);
-        self.accounts.post(from, to, amount);
-        if remainder == Remainder::Release || left == Credits::ZERO {
-            self.resolve(now, slot, HoldState::Captured);
+    /// Whether so many ids more can be remembered.
+    fn check_room(&self, ids: usize) -> Result<(), Rejection> {
+        let max_ids = self.limits.max_ids;
+        if self.records.len().saturating_add(ids) > max_ids as usize {
+            return Err(Rejection::IdTableFull { max_ids });
         }
         Ok(())
     }
 
-    /// The slot of a hold that is open and not overdue.
-    fn open_hold(&self, now: Millis, hold: TxId) -> Result<u32, Rejection> {
-        let slot = self.records.find(self.records.hash(hold), hold).ok_or(Rejection::HoldNotFound)?;
-        let record = self.records.at(slot);
-        let deadline = record.deadline();
-        match record.hold {
-            HoldState::None => Err(Rejection::NotAHold),
-            HoldState::Captured => Err(Rejection::HoldCaptured),
-            HoldState::Released => Err(Rejection::HoldReleased),
-            HoldState::Expired => Err(Rejection::HoldExpired { deadline }),
-            HoldState::Open if deadline <= now => Err(Rejection::HoldExpired { deadline }),
-            HoldState::Open => Ok(slot),
+    /// Numbers and remembers what was executed.
+    fn record_applied(&mut self, now: Millis, hash: u32, transaction: &Transaction, effect: Effect) -> Sequence {
+        let sequence = self.change();
+        if let Effect::Streaming(stream) = effect {
+            self.put_stream(transaction.id, Some(stream));
         }
+        self.remember(hash, Record::applied(now, transaction, sequence, effect));
+        sequence
+    }
+
+    /// Numbers, remembers and journals a rejection, and answers it.
+    fn burn(
+        &mut self,
+        hash: u32,
+        transaction: &Transaction,
+        rejection: Rejection,
+        writer: &mut Writer<'_>,
+    ) -> Rejection {
+        self.change();
+        let record = Record::rejected(transaction, rejection);
+        self.remember(hash, record);
+        writer.burnt(&record);
+        rejection
+    }
+
+    fn remember(&mut self, hash: u32, record: Record) {
+        let slot = self.records.insert(hash, record);
+        self.note(Change::Inserted(slot));
+        match record.state {
+            State::Open => {
+                self.deadlines.insert((record.deadline(), record.id), slot);
+                self.note(Change::Deadline((record.deadline(), record.id)));
+            }
+            State::StreamOpen => {}
+            _ => self.age(slot),
+        }
+    }
+
+    fn age(&mut self, slot: u32) {
+        self.records.age(slot);
+        self.note(Change::Aged(slot));
     }
 }
 
@@ -466,26 +454,7 @@ impl fmt::Debug for Ledger {
             .field("accounts", &self.accounts.list().len())
             .field("ids", &self.records.len())
             .field("open_holds", &self.deadlines.len())
+            .field("open_streams", &self.streams.len())
             .finish_non_exhaustive()
     }
-}
-
-/// What the content of an operation alone decides.
-fn check_content(operation: &Operation) -> Result<(), Rejection> {
-    let (amount, same) = match *operation {
-        Operation::Transfer { from, to, amount } | Operation::Hold { from, to, amount, .. } => (amount, from == to),
-        Operation::Capture { amount, .. } => (amount, false),
-        Operation::Open { .. } | Operation::Release { .. } => return Ok(()),
-    };
-    if amount == Credits::ZERO {
-        return Err(Rejection::ZeroAmount);
-    }
-    if same { Err(Rejection::SameAccount) } else { Ok(()) }
-}
-
-/// The slots of the payer and the receiver of a hold.
-fn hold_sides(accounts: &Accounts, record: &Record) -> (u32, u32) {
-    let (from, to) = record.sides();
-    let find = |id| accounts.find(id).expect("accounts stay open, and a hold was accepted between two");
-    (find(from), find(to))
 }

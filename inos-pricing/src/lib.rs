@@ -6,10 +6,8 @@
 //! lost, spent twice or charged twice. Both are plain state and functions: the same calls have the same answers on every
 //! target.
 //!
-//! **What it does not do.** The ledger is in memory: it writes no journal and takes no snapshot. It does not agree with
-//! other ledgers; a replicated one runs as a state machine under a log that a majority commits, never under a
-//! write that a minority may acknowledge. It has no currencies: one ledger, one credit. It does not chain transactions
-//! into atomic groups, refund, or pay by the hour.
+//! **What it does not do.** It does not agree with other ledgers: a replicated one runs as a state machine under a log
+//! that a majority commits, never under a write that a minority may acknowledge. One ledger, one credit.
 //!
 //! # Overview
 //!
@@ -19,9 +17,9 @@
 //! - [`max_affordable`]: the most replicas within a budget.
 //! - [`Meter`]: charges for usage as time passes, in whole credits, and carries the rest of a credit.
 //! - [`allocate`]: splits an amount so that the parts sum to the whole.
-//! - [`Transaction`]: open, transfer, hold, capture, release. [`Outcome`]: applied, exists, or rejected and why.
-//! - [`Ledger`]: accounts, holds and ids; [`Limits`] bounds them.
-//! - [`JournalStore`]: where a journal is kept. [`Released`]: outcomes that wait until it is synced.
+//! - [`Transaction`]: open, transfer, hold, refund, stream, in chains. [`Outcome`]: applied, exists, or rejected and why.
+//! - [`Ledger`]: accounts, holds, streams and ids; [`Limits`] bounds them. Its journal, snapshots and audit.
+//! - [`DurableLedger`]: a ledger in a [`JournalStore`]; [`Released`]: outcomes that wait until it is synced.
 //! - [`naive`]: the same ledger, slow and obvious, which is the oracle of the tests.
 //!
 //! # Driving it
@@ -46,22 +44,22 @@
 //! let id = |n| TxId::from_parts(now, n).expect("both parts are in range");
 //! let deadline = Millis(now.0 + 2 * Millis::HOUR.0);
 //! let mut ledger = Ledger::new(Limits::default(), 0x5eed);
-//! let mut outcomes = Vec::new();
+//! let (mut outcomes, mut journal) = (Vec::new(), Vec::new());
 //! ledger.apply(now, &[
 //!     Transaction::open(id(1), mint, AccountKind::Issuer),
 //!     Transaction::open(id(2), payer, AccountKind::Holder),
 //!     Transaction::open(id(3), node, AccountKind::Holder),
 //!     Transaction::transfer(id(4), mint, payer, Credits(1_000)),
 //!     Transaction::hold(id(5), payer, node, choice.quote.total, deadline),
-//! ], &mut outcomes)?;
+//! ], &mut outcomes, &mut journal)?;
 //!
 //! // 3. Half as much was moved: capture what that costs, and release the rest.
 //! let used = Usage { moved: Bytes(500_000_000), ..planned };
 //! let price = quote(&rates, &TierPlan, &used, choice.replicas)?;
 //! let capture = Transaction::capture(id(6), id(5), price.total, Remainder::Release);
-//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes)?;
+//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes, &mut Vec::new())?;
 //! // The answer was lost? Send it again.
-//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes)?;
+//! ledger.apply(Millis(now.0 + Millis::HOUR.0), &[capture], &mut outcomes, &mut Vec::new())?;
 //!
 //! for outcome in outcomes {
 //!     outcome.verdict()?;
@@ -99,7 +97,6 @@
 //!
 //! TigerBeetle's data model: two-phase transfers, debits and credits, pending and posted. Aumasson, Bernstein: SipHash
 //! (2012), which keys the indexes. Balinski, Young: Fair Representation (1982), on the method of largest remainders.
-
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
@@ -110,6 +107,8 @@ extern crate std;
 
 mod allocate;
 mod budget;
+mod bytes;
+mod durable;
 mod error;
 mod ledger;
 mod meter;
@@ -124,34 +123,26 @@ mod store;
 mod transaction;
 mod units;
 
-pub use units::{Bytes, Credits, Millis, Replicas, Thousandths};
-
-pub use plan::{GeoPlan, Plan, Spread, TierPlan};
-
-pub use quote::{DENOMINATOR, Dimension, Line, Quote, Rates, Usage, quote};
-
-pub use error::{PriceError, Quantity};
-
-pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
-
-pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
-
 pub use allocate::{AllocateError, allocate};
 pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
+pub use durable::{AuditError, Corruption, DurableError, DurableLedger, OpenError, Recovery, Tail};
 pub use error::{PriceError, Quantity};
-
-pub use transaction::{AccountId, AccountKind, Operation, Remainder, Transaction, TxId};
-
+pub use ledger::{
+    Audit, Balance, FlowWindow, JournalError, Ledger, LedgerError, Limits, MAX_BATCH, SnapshotError, StreamStatus,
+    StreamView, Violation,
+};
+pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
 pub use outcome::{Field, Outcome, Rejection, Sequence, Side};
-
-pub use ledger::{Balance, Ledger, LedgerError, Limits};
-
+pub use plan::{GeoPlan, Plan, Spread, TierPlan};
+pub use quote::{DENOMINATOR, Dimension, Line, Quote, Rates, Usage, quote};
 pub use released::Released;
 #[cfg(feature = "std")]
 pub use store::{FileError, FileName, FileOperation, FileStore};
 pub use store::{JournalStore, Listing, MemoryError, MemoryStore, Part, SegmentError};
 #[cfg(feature = "redb")]
 pub use store::{RedbError, RedbStore};
+pub use transaction::{AccountId, AccountKind, Link, Operation, Remainder, Transaction, TxId};
+pub use units::{Bytes, Credits, Millis, Replicas, Thousandths};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,6 +7,11 @@ use crate::{Credits, Millis};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(pub u64);
 
+impl Sequence {
+    /// No ledger has more changes than this: 2^63. At a billion changes a second it takes 292 years.
+    pub(crate) const MAX: u64 = 1 << 63;
+}
+
 /// The answer to one [`Transaction`](crate::Transaction).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -66,6 +71,19 @@ pub enum Rejection {
     /// The payer is the receiver. Content alone decides it: no trace.
     #[error("both sides are the same account")]
     SameAccount,
+    /// The transaction is linked to the next, but is the last of its batch. No trace.
+    #[error("the chain has no end")]
+    ChainOpen,
+    /// The id is that of an earlier transaction of the same chain. No trace.
+    #[error("the chain has the same id twice")]
+    RepeatedInChain,
+    /// Another transaction of the chain is rejected, or was applied or rejected before while this one was not. No trace:
+    /// it can be sent again, with another chain or alone under its own content.
+    #[error("transaction {culprit} of the batch fails the chain")]
+    ChainFailed {
+        /// The position of the culprit in the batch.
+        culprit: u32,
+    },
     /// The ledger remembers as many ids as it may. No trace: try again when ids have become older than the watermark.
     /// The id of a hold does so only after the hold was resolved.
     #[error("the table of ids is full: {max_ids}")]
@@ -94,7 +112,8 @@ pub enum Rejection {
         /// Which one.
         side: Side,
     },
-    /// The payer has less than the amount. Burns the id.
+    /// The payer has less than the amount; in a chain, at its end. The payer of a refund is the receiver of its original.
+    /// Burns the id.
     #[error("only {} credits are available", available.0)]
     Overdraft {
         /// What it has: posted credits less posted and pending debits.
@@ -124,6 +143,40 @@ pub enum Rejection {
         /// What is still held.
         remaining: Credits,
     },
+    /// The id of the original is not known: it was never used. Burns the id.
+    #[error("the original of the refund is not known")]
+    OriginalNotFound,
+    /// The id names a transaction that is neither an applied transfer nor an applied capture. Burns the id.
+    #[error("the transaction named as the original of a refund cannot be refunded")]
+    NotRefundable,
+    /// The original was applied before this time, or is forgotten: [`Limits::refund_window`](crate::Limits::refund_window)
+    /// is over. Burns the id.
+    #[error("only what was applied at or after {} ms is refunded", since.0)]
+    RefundWindowClosed {
+        /// The earliest time of application that is still refunded.
+        since: Millis,
+    },
+    /// The refund asks for more than is left of the original. Burns the id.
+    #[error("only {} credits are left to refund", refundable.0)]
+    RefundExceedsOriginal {
+        /// The amount of the original less earlier refunds.
+        refundable: Credits,
+    },
+    /// The id of the stream is not known: never used, or forgotten after it was closed. Burns the id.
+    #[error("the stream is not known")]
+    StreamNotFound,
+    /// The id names a transaction that is not a stream, or a stream that was rejected. Burns the id.
+    #[error("the transaction named as a stream is none")]
+    NotAStream,
+    /// The stream was closed. Burns the id.
+    #[error("the stream was closed")]
+    StreamClosed,
+    /// The reserve would be above [`Credits::MAX`]. Burns the id.
+    #[error("the reserve of {} credits cannot grow by that much", reserve.0)]
+    ReserveTooLarge {
+        /// The reserve as it is.
+        reserve: Credits,
+    },
 }
 
 impl Rejection {
@@ -145,6 +198,9 @@ impl Rejection {
                 | Self::IdInFuture { .. }
                 | Self::ZeroAmount
                 | Self::SameAccount
+                | Self::ChainOpen
+                | Self::RepeatedInChain
+                | Self::ChainFailed { .. }
                 | Self::IdTableFull { .. }
         )
     }
@@ -156,6 +212,8 @@ impl Rejection {
 pub enum Field {
     /// The kind of operation.
     Operation,
+    /// Whether it is linked to the next.
+    Link,
     /// The account to open.
     Account,
     /// The payer.
@@ -164,10 +222,16 @@ pub enum Field {
     To,
     /// The hold that is named.
     Hold,
+    /// The original of a refund.
+    Original,
+    /// The stream that is named.
+    Stream,
     /// The amount.
     Amount,
     /// The deadline.
     Deadline,
+    /// The rate of a stream.
+    Rate,
     /// The kind of account.
     AccountKind,
     /// What happens to the rest of a capture.

@@ -69,11 +69,12 @@ pub enum Remainder {
 /// One thing a [`Ledger`](crate::Ledger) is asked to do, with the id that makes asking again safe.
 ///
 /// ```
-/// use inos_pricing::{AccountId, Credits, Millis, Operation, Transaction, TxId};
+/// use inos_pricing::{AccountId, Credits, Link, Millis, Operation, Transaction, TxId};
 ///
 /// let pay = Transaction {
 ///     id: TxId::from_parts(Millis(1_000), 1).expect("both parts are in range"),
 ///     operation: Operation::Transfer { from: AccountId(1), to: AccountId(2), amount: Credits(5) },
+///     link: Link::End,
 /// };
 /// assert_eq!(pay, Transaction::transfer(pay.id, AccountId(1), AccountId(2), Credits(5)));
 /// ```
@@ -83,6 +84,22 @@ pub struct Transaction {
     pub id: TxId,
     /// What to do.
     pub operation: Operation,
+    /// Whether the next transaction of the batch belongs to it.
+    pub link: Link,
+}
+
+/// Whether a transaction stands for itself or is chained to the next of its batch.
+///
+/// A chain is a row of transactions with [`Link::Next`] and the one after them. All of them are applied, or none is. A
+/// payer may be short in the midst of it: what counts is what it has at the end. The link is part of the content, so a
+/// retry sends the whole chain again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// Stands for itself, or is the last of its chain.
+    #[default]
+    End,
+    /// Is applied only if the next one is.
+    Next,
 }
 
 /// What a [`Transaction`] does. Amounts are at least one credit.
@@ -130,36 +147,127 @@ pub enum Operation {
         /// The id of the [`Operation::Hold`].
         hold: TxId,
     },
+    /// Returns credits of a transfer or a capture from its receiver to its payer. All refunds of one original together
+    /// are at most its amount; the receiver must have the credits.
+    Refund {
+        /// The id of the [`Operation::Transfer`] or the [`Operation::Capture`].
+        original: TxId,
+        /// At least 1.
+        amount: Credits,
+    },
+    /// Pays by the hour out of a reserve, which is set aside as by a hold. Nothing else pays a stream, so streams do not
+    /// compete, and what is owed at a time does not depend on when the ledger is called.
+    OpenStream {
+        /// Pays.
+        from: AccountId,
+        /// Receives.
+        to: AccountId,
+        /// Set aside; at least 1.
+        reserve: Credits,
+        /// Credits per hour, from now on. Zero is a stream that rests.
+        per_hour: Credits,
+    },
+    /// Adds to the reserve of a stream. One that had run dry pays again from now on; nothing is owed for the time between.
+    TopUp {
+        /// The id of the [`Operation::OpenStream`].
+        stream: TxId,
+        /// At least 1.
+        amount: Credits,
+    },
+    /// Changes what a stream pays from now on. Nothing is rounded: the part of a credit that is owed so far is kept.
+    SetRate {
+        /// The id of the [`Operation::OpenStream`].
+        stream: TxId,
+        /// Credits per hour. Zero lets it rest.
+        per_hour: Credits,
+    },
+    /// Moves the whole credits that a stream owes so far to the receiver.
+    Settle {
+        /// The id of the [`Operation::OpenStream`].
+        stream: TxId,
+    },
+    /// Settles a stream, returns the rest of its reserve to the payer, and ends it. The part of a credit that is owed
+    /// stays with the payer.
+    CloseStream {
+        /// The id of the [`Operation::OpenStream`].
+        stream: TxId,
+    },
 }
 
 impl Transaction {
+    const fn new(id: TxId, operation: Operation) -> Self {
+        Self { id, operation, link: Link::End }
+    }
+
+    /// The same, chained to the next of the batch.
+    #[must_use]
+    pub const fn linked(self) -> Self {
+        Self { link: Link::Next, ..self }
+    }
+
     /// An [`Operation::Open`].
     #[must_use]
     pub const fn open(id: TxId, account: AccountId, kind: AccountKind) -> Self {
-        Self { id, operation: Operation::Open { account, kind } }
+        Self::new(id, Operation::Open { account, kind })
     }
 
     /// An [`Operation::Transfer`].
     #[must_use]
     pub const fn transfer(id: TxId, from: AccountId, to: AccountId, amount: Credits) -> Self {
-        Self { id, operation: Operation::Transfer { from, to, amount } }
+        Self::new(id, Operation::Transfer { from, to, amount })
     }
 
     /// An [`Operation::Hold`].
     #[must_use]
     pub const fn hold(id: TxId, from: AccountId, to: AccountId, amount: Credits, deadline: Millis) -> Self {
-        Self { id, operation: Operation::Hold { from, to, amount, deadline } }
+        Self::new(id, Operation::Hold { from, to, amount, deadline })
     }
 
     /// An [`Operation::Capture`].
     #[must_use]
     pub const fn capture(id: TxId, hold: TxId, amount: Credits, remainder: Remainder) -> Self {
-        Self { id, operation: Operation::Capture { hold, amount, remainder } }
+        Self::new(id, Operation::Capture { hold, amount, remainder })
     }
 
     /// An [`Operation::Release`].
     #[must_use]
     pub const fn release(id: TxId, hold: TxId) -> Self {
-        Self { id, operation: Operation::Release { hold } }
+        Self::new(id, Operation::Release { hold })
+    }
+
+    /// An [`Operation::Refund`].
+    #[must_use]
+    pub const fn refund(id: TxId, original: TxId, amount: Credits) -> Self {
+        Self::new(id, Operation::Refund { original, amount })
+    }
+
+    /// An [`Operation::OpenStream`].
+    #[must_use]
+    pub const fn open_stream(id: TxId, from: AccountId, to: AccountId, reserve: Credits, per_hour: Credits) -> Self {
+        Self::new(id, Operation::OpenStream { from, to, reserve, per_hour })
+    }
+
+    /// An [`Operation::TopUp`].
+    #[must_use]
+    pub const fn top_up(id: TxId, stream: TxId, amount: Credits) -> Self {
+        Self::new(id, Operation::TopUp { stream, amount })
+    }
+
+    /// An [`Operation::SetRate`].
+    #[must_use]
+    pub const fn set_rate(id: TxId, stream: TxId, per_hour: Credits) -> Self {
+        Self::new(id, Operation::SetRate { stream, per_hour })
+    }
+
+    /// An [`Operation::Settle`].
+    #[must_use]
+    pub const fn settle(id: TxId, stream: TxId) -> Self {
+        Self::new(id, Operation::Settle { stream })
+    }
+
+    /// An [`Operation::CloseStream`].
+    #[must_use]
+    pub const fn close_stream(id: TxId, stream: TxId) -> Self {
+        Self::new(id, Operation::CloseStream { stream })
     }
 }

@@ -131,7 +131,7 @@ impl Escrow {
 
     fn apply(&mut self, batch: &[Transaction]) -> Result<(), EscrowError> {
         let mut outcomes: Vec<Outcome> = Vec::new();
-        self.ledger.apply(NOW, batch, &mut outcomes)?;
+        self.ledger.apply(NOW, batch, &mut outcomes, &mut Vec::new())?;
         for outcome in outcomes {
             outcome.verdict()?;
         }

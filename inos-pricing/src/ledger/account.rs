@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::flow::{Flow, Windows};
 use super::index::Index;
 use crate::{AccountId, AccountKind, Credits};
 
@@ -53,12 +54,24 @@ impl Balance {
             _ => Ok(()),
         }
     }
+
+    /// What the account could have paid instead of `amount`, if it has paid that and is overdrawn.
+    pub(super) fn overdrawn(&self, amount: Credits) -> Result<(), Credits> {
+        let debits = self.debits_posted.saturating_add(self.debits_pending);
+        match debits.checked_sub(self.credits_posted) {
+            Some(short) if short > 0 && self.kind == AccountKind::Holder => {
+                Err(Credits(amount.0.saturating_sub(u64::try_from(short).unwrap_or(u64::MAX))))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
     pub(super) id: AccountId,
     pub(super) balance: Balance,
+    pub(super) flow: Flow,
 }
 
 /// Dense, in the order of opening; never removed.
@@ -84,8 +97,35 @@ impl Accounts {
     /// Opens an account that is not open.
     pub(super) fn open(&mut self, id: AccountId, kind: AccountKind) {
         let slot = u32::try_from(self.list.len()).expect("the number of accounts is limited to 32 bits");
-        self.list.push(Account { id, balance: Balance::new(kind) });
+        self.list.push(Account { id, balance: Balance::new(kind), flow: Flow::default() });
         self.index.insert(self.index.hash(id.0), slot);
+    }
+
+    /// Takes back the last [`open`](Self::open).
+    pub(super) fn unopen(&mut self) {
+        let account = self.list.pop().expect("an account that was opened is taken back");
+        let slot = u32::try_from(self.list.len()).expect("the number of accounts is limited to 32 bits");
+        self.index.remove(self.index.hash(account.id.0), slot);
+    }
+
+    /// Adds an account as it was written; `None` if there is one with this id, or there are too many.
+    pub(super) fn restore(&mut self, account: Account) -> Option<()> {
+        let slot = u32::try_from(self.list.len()).ok().filter(|&slot| slot < u32::MAX)?;
+        if self.find(account.id).is_some() {
+            return None;
+        }
+        self.list.push(account);
+        self.index.insert(self.index.hash(account.id.0), slot);
+        Some(())
+    }
+
+    pub(super) fn account(&self, slot: u32) -> &Account {
+        &self.list[slot as usize]
+    }
+
+    /// Puts an account back as it was.
+    pub(super) fn put_back(&mut self, slot: u32, account: Account) {
+        self.list[slot as usize] = account;
     }
 
     pub(super) fn balance(&self, slot: u32) -> &Balance {
@@ -93,25 +133,27 @@ impl Accounts {
     }
 
     /// Posts `amount` from one account to another.
-    pub(super) fn post(&mut self, from: u32, to: u32, amount: Credits) {
-        add(&mut self.at(from).debits_posted, amount);
-        add(&mut self.at(to).credits_posted, amount);
+    pub(super) fn post(&mut self, from: u32, to: u32, amount: Credits, windows: &Windows) {
+        add(&mut self.at(from).balance.debits_posted, amount);
+        let receiver = self.at(to);
+        add(&mut receiver.balance.credits_posted, amount);
+        receiver.flow.add(amount, windows);
     }
 
     /// Puts `amount` on hold between two accounts.
     pub(super) fn pend(&mut self, from: u32, to: u32, amount: Credits) {
-        add(&mut self.at(from).debits_pending, amount);
-        add(&mut self.at(to).credits_pending, amount);
+        add(&mut self.at(from).balance.debits_pending, amount);
+        add(&mut self.at(to).balance.credits_pending, amount);
     }
 
     /// Ends the hold of `amount` between two accounts.
     pub(super) fn unpend(&mut self, from: u32, to: u32, amount: Credits) {
-        subtract(&mut self.at(from).debits_pending, amount);
-        subtract(&mut self.at(to).credits_pending, amount);
+        subtract(&mut self.at(from).balance.debits_pending, amount);
+        subtract(&mut self.at(to).balance.credits_pending, amount);
     }
 
-    fn at(&mut self, slot: u32) -> &mut Balance {
-        &mut self.list[slot as usize].balance
+    fn at(&mut self, slot: u32) -> &mut Account {
+        &mut self.list[slot as usize]
     }
 }
 

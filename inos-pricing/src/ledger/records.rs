@@ -18,14 +18,14 @@ pub(super) struct Records {
     index: Index,
     /// The first of the chain of free slots.
     free: u32,
-    /// The first of the chain of records by [`Record::kept_from`]. Open holds are in no chain: they are kept at any
-    /// age.
-    by_age: BTreeMap<Millis, u32>,
+    /// The first of the chain of records by [`Record::kept_from`]: those that one watermark decides, and those that can
+    /// be refunded. Open holds and streams are in no chain: they are kept at any age.
+    by_age: [BTreeMap<Millis, u32>; 2],
 }
 
 impl Records {
     pub(super) fn new(seed: u128) -> Self {
-        Self { slots: Vec::new(), index: Index::new(seed), free: END, by_age: BTreeMap::new() }
+        Self { slots: Vec::new(), index: Index::new(seed), free: END, by_age: [BTreeMap::new(), BTreeMap::new()] }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,29 +64,51 @@ impl Records {
         slot
     }
 
-    /// Lets a record age: from now on it is forgotten when the watermark passes its [`Record::kept_from`].
+    /// Takes back the last [`insert`](Self::insert).
+    pub(super) fn uninsert(&mut self, slot: u32) {
+        let id = self.at(slot).id;
+        self.index.remove(self.index.hash(id.0), slot);
+        self.slots[slot as usize].next = self.free;
+        self.free = slot;
+    }
+
+    /// Lets a record age: from now on it is forgotten when the watermarks pass its [`Record::kept_from`].
     pub(super) fn age(&mut self, slot: u32) {
         let record = &mut self.slots[slot as usize];
-        let first = self.by_age.entry(record.kept_from()).or_insert(END);
+        let first = self.by_age[usize::from(record.is_refundable())].entry(record.kept_from()).or_insert(END);
         record.next = *first;
         *first = slot;
     }
 
-    /// Forgets every ageing record that is kept from before `watermark`. O(log n) for each, amortised over its
-    /// insertion.
-    pub(super) fn forget(&mut self, watermark: Millis) {
-        while let Some(entry) = self.by_age.first_entry() {
-            if *entry.key() >= watermark {
-                break;
-            }
-            let mut slot = entry.remove();
-            while slot != END {
-                let record = &mut self.slots[slot as usize];
-                let (id, next) = (record.id, record.next);
-                record.next = self.free;
-                self.free = slot;
-                self.index.remove(self.index.hash(id.0), slot);
-                slot = next;
+    /// Takes back the last [`age`](Self::age).
+    pub(super) fn unage(&mut self, slot: u32) {
+        let record = &self.slots[slot as usize];
+        let (chains, key, next) =
+            (&mut self.by_age[usize::from(record.is_refundable())], record.kept_from(), record.next);
+        if next == END {
+            chains.remove(&key);
+        } else {
+            chains.insert(key, next);
+        }
+    }
+
+    /// Forgets every ageing record that is kept from before `watermark`, and those that can be refunded only if it is
+    /// before `refund_mark`, too. O(log n) for each, amortised over its insertion.
+    pub(super) fn forget(&mut self, watermark: Millis, refund_mark: Millis) {
+        for (chains, mark) in self.by_age.iter_mut().zip([watermark, watermark.min(refund_mark)]) {
+            while let Some(entry) = chains.first_entry() {
+                if *entry.key() >= mark {
+                    break;
+                }
+                let mut slot = entry.remove();
+                while slot != END {
+                    let record = &mut self.slots[slot as usize];
+                    let (id, next) = (record.id, record.next);
+                    record.next = self.free;
+                    self.free = slot;
+                    self.index.remove(self.index.hash(id.0), slot);
+                    slot = next;
+                }
             }
         }
     }

@@ -621,12 +621,12 @@ fn a_crash_at_any_step_charges_once() {
         Transaction::open(id(3), node, AccountKind::Holder),
         Transaction::transfer(id(4), mint, payer, Credits(1_000_000)),
     ];
-    ledger.apply(START, &opening, &mut Vec::new()).unwrap();
+    ledger.apply(START, &opening, &mut Vec::new(), &mut Vec::new()).unwrap();
     let mut submit = |meter: &Meter, now| {
         if meter.charge() > Credits::ZERO {
             let pay = Transaction::transfer(meter.charge_id(), payer, node, meter.charge());
             let mut outcomes = Vec::new();
-            ledger.apply(now, &[pay], &mut outcomes).unwrap();
+            ledger.apply(now, &[pay], &mut outcomes, &mut Vec::new()).unwrap();
             outcomes[0].verdict().unwrap();
         }
     };

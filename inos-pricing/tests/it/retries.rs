@@ -54,7 +54,7 @@ fn histories() -> impl Strategy<Value = Vec<Transaction>> {
 
 fn send(ledger: &mut Ledger, transaction: Transaction) -> Outcome {
     let mut outcomes = Vec::new();
-    ledger.apply(NOW, &[transaction], &mut outcomes).unwrap();
+    ledger.apply(NOW, &[transaction], &mut outcomes, &mut Vec::new()).unwrap();
     outcomes[0]
 }
 
@@ -123,7 +123,7 @@ proptest! {
         let mut batched = Ledger::new(Limits::default(), 4);
         let mut outcomes = Vec::new();
         for batch in history.chunks(len) {
-            batched.apply(NOW, batch, &mut outcomes).unwrap();
+            batched.apply(NOW, batch, &mut outcomes, &mut Vec::new()).unwrap();
         }
         prop_assert_eq!(outcomes, one_by_one);
         prop_assert_eq!(batched.state_hash(), single.state_hash());

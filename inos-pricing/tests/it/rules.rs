@@ -21,6 +21,7 @@ const LIMITS: Limits = Limits {
     max_step: Millis(10_000),
     max_ahead: Millis(50),
     retention: Millis(1_000),
+    refund_window: Millis(1_000),
 };
 
 fn id_at(time: u64, unique: u128) -> TxId {
@@ -41,14 +42,14 @@ fn opened(limits: Limits) -> Ledger {
         Transaction::transfer(id(4), MINT, ALICE, Credits(100)),
     ];
     let mut outcomes = Vec::new();
-    assert_eq!(ledger.apply(Millis(START), &batch, &mut outcomes), Ok(Sequence(5)));
+    assert_eq!(ledger.apply(Millis(START), &batch, &mut outcomes, &mut Vec::new()), Ok(Sequence(5)));
     assert_eq!(outcomes, [2, 3, 4, 5].map(|n| Outcome::Applied(Sequence(n))));
     ledger
 }
 
 fn one(ledger: &mut Ledger, now: u64, transaction: Transaction) -> Outcome {
     let mut outcomes = Vec::new();
-    ledger.apply(Millis(now), &[transaction], &mut outcomes).unwrap();
+    ledger.apply(Millis(now), &[transaction], &mut outcomes, &mut Vec::new()).unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
 }
@@ -164,7 +165,7 @@ fn holds_expire_at_their_deadline_in_turn() {
         applied(&mut ledger, START, hold);
     }
     let mut none = Vec::new();
-    ledger.apply(Millis(START + 298), &[], &mut none).unwrap();
+    ledger.apply(Millis(START + 298), &[], &mut none, &mut Vec::new()).unwrap();
     assert_eq!(ledger.open_hold_count(), 4);
 
     // At 300: 8 (299) and 6 (300, the lower id) expire; 7 waits, and cannot be captured or released meanwhile.
@@ -366,7 +367,7 @@ fn time_never_goes_back() {
     let mut ledger = opened(LIMITS);
     let mut outcomes = Vec::new();
     let hash = ledger.state_hash();
-    assert_eq!(ledger.apply(Millis(0), &[], &mut outcomes), Ok(Sequence(5)));
+    assert_eq!(ledger.apply(Millis(0), &[], &mut outcomes, &mut Vec::new()), Ok(Sequence(5)));
     assert_eq!(ledger.clock(), Some(Millis(START)));
     assert_eq!(ledger.state_hash(), hash, "a smaller time counts as the last");
     // The deadline is compared with the clock, not with the argument.
@@ -384,16 +385,20 @@ fn a_refused_batch_changes_nothing() {
 
     let far = Millis(START + 10_001);
     let expected = LedgerError::ClockStep { from: Millis(START), to: far, max_step: Millis(10_000) };
-    assert_eq!(ledger.apply(far, &[pay], &mut outcomes), Err(expected));
+    assert_eq!(ledger.apply(far, &[pay], &mut outcomes, &mut Vec::new()), Err(expected));
     let now = Millis(1 << 48);
     let expected = LedgerError::ClockOutOfRange { now, latest: Millis((1 << 48) - 1) };
-    assert_eq!(ledger.apply(now, &[pay], &mut outcomes), Err(expected));
+    assert_eq!(ledger.apply(now, &[pay], &mut outcomes, &mut Vec::new()), Err(expected));
     let expected = LedgerError::BatchTooLong { len: 11, max_batch: 10 };
-    assert_eq!(ledger.apply(Millis(START + 1), &[pay; 11], &mut outcomes), Err(expected));
+    assert_eq!(ledger.apply(Millis(START + 1), &[pay; 11], &mut outcomes, &mut Vec::new()), Err(expected));
 
     assert_eq!(outcomes, []);
     assert_eq!(ledger.state_hash(), hash);
-    assert_eq!(ledger.apply(Millis(START + 10_000), &[], &mut outcomes), Ok(Sequence(8)), "the longest step");
+    assert_eq!(
+        ledger.apply(Millis(START + 10_000), &[], &mut outcomes, &mut Vec::new()),
+        Ok(Sequence(8)),
+        "the longest step"
+    );
 }
 
 #[test]
@@ -401,9 +406,9 @@ fn the_first_call_may_be_at_any_time() {
     for now in [Millis(0), Millis(1), TxId::MAX_TIME] {
         let mut ledger = Ledger::new(LIMITS, 0);
         assert_eq!(ledger.clock(), None);
-        assert_eq!(ledger.apply(now, &[], &mut Vec::new()), Ok(Sequence(1)));
+        assert_eq!(ledger.apply(now, &[], &mut Vec::new(), &mut Vec::new()), Ok(Sequence(1)));
     }
-    let error = Ledger::new(LIMITS, 0).apply(Millis(u64::MAX), &[], &mut Vec::new());
+    let error = Ledger::new(LIMITS, 0).apply(Millis(u64::MAX), &[], &mut Vec::new(), &mut Vec::new());
     assert!(matches!(error, Err(LedgerError::ClockOutOfRange { .. })));
 }
 

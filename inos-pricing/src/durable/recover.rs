@@ -1,0 +1,327 @@
+//! A ledger from what a store holds: `docs/journal.md`, section 4.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::ledger::{Group, read_group};
+use crate::{JournalError, JournalStore, Ledger, Limits, Listing, Part, Sequence, Tail};
+
+/// What opening a ledger found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The state that was recovered.
+    pub sequence: Sequence,
+    /// The snapshot that it began with; `None` for none.
+    pub snapshot: Option<Sequence>,
+    /// Newer snapshots that were damaged.
+    pub damaged_snapshots: u32,
+    /// Commit groups that were replayed on top of it.
+    pub replayed_groups: u64,
+    /// Bytes at the end that were no whole commit group, or came after such: they are dropped.
+    pub dropped_bytes: u64,
+    /// Up to here the journal itself says that it was synced: by its groups and snapshots.
+    pub last_known_synced: Sequence,
+}
+
+/// Why a ledger cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError<E: core::error::Error + 'static> {
+    /// The store failed. Try again when it is well.
+    #[error("the store failed")]
+    Store(#[source] E),
+    /// What the store holds is not a ledger that lost nothing. It is left as it is.
+    #[error("the journal is corrupt")]
+    Corrupt(#[source] Corruption),
+}
+
+/// What is wrong with a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corruption {
+    /// All snapshots are damaged, and the journal does not begin with the first change.
+    #[error("no snapshot is whole, and the journal does not begin with the first change")]
+    NoStart,
+    /// There is damage before what is known to have been synced.
+    #[error("segment {segment} is damaged at offset {offset}, before what was synced")]
+    Damaged {
+        /// The segment.
+        segment: u64,
+        /// Where the damage begins.
+        offset: usize,
+    },
+    /// A group is not the next one: one is lost, repeated or out of order.
+    #[error("segment {segment} has change {} at offset {offset}, where {} is next", found.0, expected.0)]
+    OutOfOrder {
+        /// The segment.
+        segment: u64,
+        /// Of the group.
+        offset: usize,
+        /// The change that comes next.
+        expected: Sequence,
+        /// The first change of the group.
+        found: Sequence,
+    },
+    /// A group is whole and in its place, and follows another group, or cannot be replayed: a defect, or forgery.
+    #[error("the group at offset {offset} of segment {segment} cannot follow the one before")]
+    Impossible {
+        /// The segment.
+        segment: u64,
+        /// Of the group.
+        offset: usize,
+    },
+    /// The journal ends before what a snapshot or the caller knows to be durable.
+    #[error("the journal ends with change {}, and {} is known to be durable", recovered.0, known.0)]
+    Short {
+        /// The last change that there is.
+        recovered: Sequence,
+        /// What there must be.
+        known: Sequence,
+    },
+}
+
+/// Where reading begins.
+pub(super) struct Start {
+    ledger: Ledger,
+    snapshot: Option<Sequence>,
+    damaged: u32,
+}
+
+/// The ledger of the newest snapshot that is whole, or an empty one.
+pub(super) fn restore_newest<S: JournalStore>(
+    store: &mut S,
+    listing: &Listing,
+    limits: Limits,
+    seed: u128,
+) -> Result<Start, OpenError<S::Error>> {
+    restore(store, listing.snapshots.iter().rev(), limits, seed)
+}
+
+/// The ledger of the oldest snapshot that is whole, or an empty one.
+pub(super) fn restore_oldest<S: JournalStore>(
+    store: &mut S,
+    listing: &Listing,
+    limits: Limits,
+    seed: u128,
+) -> Result<Start, OpenError<S::Error>> {
+    restore(store, listing.snapshots.iter(), limits, seed)
+}
+
+fn restore<'a, S: JournalStore>(
+    store: &mut S,
+    snapshots: impl Iterator<Item = &'a Sequence>,
+    limits: Limits,
+    seed: u128,
+) -> Result<Start, OpenError<S::Error>> {
+    let mut damaged = 0_u32;
+    for &sequence in snapshots {
+        let bytes = store.read(Part::Snapshot(sequence)).map_err(OpenError::Store)?;
+        match Ledger::restore(&bytes, limits, seed) {
+            Ok(ledger) if ledger.sequence() == sequence => {
+                return Ok(Start { ledger, snapshot: Some(sequence), damaged });
+            }
+            _ => damaged = damaged.saturating_add(1),
+        }
+    }
+    Ok(Start { ledger: Ledger::new(limits, seed), snapshot: None, damaged })
+}
+
+/// What was read.
+pub(super) struct Read {
+    pub(super) ledger: Ledger,
+    /// The groups that are not known to have been synced, in order.
+    pub(super) unsynced: Vec<Vec<u8>>,
+    /// Each snapshot, with the first segment that has a group after it.
+    pub(super) snapshots: Vec<(Sequence, Option<u64>)>,
+    pub(super) recovery: Recovery,
+}
+
+/// Reads all segments, checks that their groups follow each other, and replays those after the snapshot.
+pub(super) fn read<S: JournalStore>(
+    store: &mut S,
+    listing: &Listing,
+    start: Start,
+    tail: Tail,
+) -> Result<Read, OpenError<S::Error>> {
+    let Start { ledger, snapshot, damaged } = start;
+    let known = listing.snapshots.last().copied().unwrap_or_default();
+    let mut reader = Reader {
+        ledger,
+        end: None,
+        waiting: VecDeque::new(),
+        mark: Sequence(0),
+        snapshots: listing.snapshots.iter().map(|&sequence| (sequence, None)).collect(),
+        replayed: 0,
+        dropped: 0,
+    };
+    for &segment in &listing.segments {
+        let bytes = store.read(Part::Segment(segment)).map_err(OpenError::Store)?;
+        reader.segment(segment, &bytes).map_err(OpenError::Corrupt)?;
+    }
+    let end = reader.end.map_or(Sequence(0), |(last, _)| last);
+    let known_by_caller = match tail {
+        Tail::Trust => Sequence(0),
+        Tail::AtLeast(sequence) => sequence,
+    };
+    // A damaged snapshot proves by its name that the journal was synced so far.
+    let least = known.max(known_by_caller);
+    if end < least {
+        return Err(OpenError::Corrupt(Corruption::Short { recovered: end, known: least }));
+    }
+    let mut unsynced = Vec::new();
+    while let Some(group) = reader.waiting.pop_front() {
+        reader.replay(&group).map_err(OpenError::Corrupt)?;
+        unsynced.push(group.bytes);
+    }
+    let sequence = reader.ledger.sequence();
+    let is_whole = sequence == end && reader.ledger.audit().is_ok();
+    if !is_whole {
+        return Err(OpenError::Corrupt(Corruption::NoStart));
+    }
+    let recovery = Recovery {
+        sequence,
+        snapshot,
+        damaged_snapshots: damaged,
+        replayed_groups: reader.replayed,
+        dropped_bytes: reader.dropped,
+        last_known_synced: reader.mark.max(known),
+    };
+    Ok(Read { ledger: reader.ledger, unsynced, snapshots: reader.snapshots, recovery })
+}
+
+/// A group that a later segment may still replace.
+struct Waiting {
+    first: Sequence,
+    last: Sequence,
+    previous: u64,
+    checksum: u64,
+    segment: u64,
+    offset: usize,
+    bytes: Vec<u8>,
+}
+
+struct Reader {
+    ledger: Ledger,
+    /// The last change and the checksum of the last group that was read; `None` before the first.
+    end: Option<(Sequence, u64)>,
+    /// Groups that are not known to be synced.
+    waiting: VecDeque<Waiting>,
+    /// Up to here groups say that the journal was synced.
+    mark: Sequence,
+    snapshots: Vec<(Sequence, Option<u64>)>,
+    replayed: u64,
+    /// Bytes after the last whole group.
+    dropped: u64,
+}
+
+impl Reader {
+    fn segment(&mut self, segment: u64, bytes: &[u8]) -> Result<(), Corruption> {
+        let mut offset = 0_usize;
+        while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+            let Some(group) = read_group(rest) else {
+                return self.torn(segment, offset, rest);
+            };
+            self.group(segment, offset, &group, rest.get(..group.len).unwrap_or(rest))?;
+            offset = offset.saturating_add(group.len);
+        }
+        Ok(())
+    }
+
+    /// Bytes that are no group. They are the end of the journal unless a later group, here or in a later segment, says
+    /// that what should be there was synced.
+    fn torn(&mut self, segment: u64, offset: usize, rest: &[u8]) -> Result<(), Corruption> {
+        let next = self.end.map_or(Sequence(1), |(last, _)| Sequence(last.0.saturating_add(1)));
+        if later_groups(rest).any(|group| group.header.synced >= next) {
+            return Err(Corruption::Damaged { segment, offset });
+        }
+        self.dropped = rest.len() as u64;
+        Ok(())
+    }
+
+    fn group(&mut self, segment: u64, offset: usize, group: &Group<'_>, bytes: &[u8]) -> Result<(), Corruption> {
+        let header = &group.header;
+        let (last, checksum) = match self.end {
+            Some(end) => end,
+            // What came before was dropped with an older snapshot, or this is the first of all.
+            None => (Sequence(header.first.0.saturating_sub(1)), header.previous),
+        };
+        let expected = Sequence(last.0.saturating_add(1));
+        let out_of_order = Corruption::OutOfOrder { segment, offset, expected, found: header.first };
+        let impossible = Corruption::Impossible { segment, offset };
+        if header.last < header.first || header.synced >= header.first {
+            return Err(impossible);
+        }
+        if header.first > expected {
+            return Err(out_of_order);
+        }
+        if header.first < expected {
+            // A copy, or what an opening wrote in place of groups that it could not read.
+            let at = self.waiting.partition_point(|waiting| waiting.first < header.first);
+            let known = self.waiting.get(at).filter(|known| known.first == header.first && known.segment < segment);
+            let known = known.ok_or(out_of_order)?;
+            if known.checksum == group.checksum {
+                return Ok(());
+            }
+            if known.previous != header.previous {
+                return Err(impossible);
+            }
+            self.waiting.truncate(at);
+        } else if header.previous != checksum {
+            return Err(impossible);
+        }
+        self.dropped = 0;
+        self.end = Some((header.last, group.checksum));
+        for (snapshot, first) in &mut self.snapshots {
+            if *snapshot < header.last {
+                first.get_or_insert(segment);
+            }
+        }
+        self.waiting.push_back(Waiting {
+            first: header.first,
+            last: header.last,
+            previous: header.previous,
+            checksum: group.checksum,
+            segment,
+            offset,
+            bytes: bytes.to_vec(),
+        });
+        self.mark = self.mark.max(header.synced);
+        while let Some(group) = self.waiting.pop_front_if(|waiting| waiting.last <= self.mark) {
+            self.replay(&group)?;
+        }
+        Ok(())
+    }
+
+    /// Replays a group, or checks that the snapshot was taken after it.
+    fn replay(&mut self, waiting: &Waiting) -> Result<(), Corruption> {
+        let impossible = Corruption::Impossible { segment: waiting.segment, offset: waiting.offset };
+        let sequence = self.ledger.sequence();
+        if waiting.last <= sequence {
+            let fits = waiting.last < sequence || waiting.checksum == self.ledger.checksum();
+            return if fits { Ok(()) } else { Err(impossible) };
+        }
+        let group = read_group(&waiting.bytes).ok_or(impossible)?;
+        self.replayed = self.replayed.saturating_add(1);
+        match self.ledger.replay_group(&group, waiting.offset) {
+            Ok(()) => Ok(()),
+            // The first group of all that are there, and the snapshot before it is not.
+            Err(JournalError::OutOfOrder { .. }) => Err(Corruption::NoStart),
+            Err(_) => Err(impossible),
+        }
+    }
+}
+
+/// The whole groups after the start of bytes that do not begin with one.
+fn later_groups(bytes: &[u8]) -> impl Iterator<Item = Group<'_>> {
+    let mut offset = 8_usize;
+    core::iter::from_fn(move || {
+        while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+            if let Some(group) = read_group(rest) {
+                offset = offset.saturating_add(group.len);
+                return Some(group);
+            }
+            offset = offset.saturating_add(8);
+        }
+        None
+    })
+}
