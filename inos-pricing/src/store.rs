@@ -27,7 +27,11 @@ pub use self::redb::{RedbError, RedbStore};
 /// every segment that was synced begins with the bytes that were synced; what follows them, and what was never synced, may
 /// be there, or not, or in part, or be zeroes. After a failed `append` or `sync` no call of that store writes or syncs any
 /// more: an operating system may drop the pages that it could not write and say of the next sync that it went
-/// well. A store that is opened again over the same place starts afresh.
+/// well.
+///
+/// A store that is opened over the same place starts afresh. The snapshots that it lists are durable, and the bytes of a
+/// segment as far as an earlier sync said so; if a sync failed and the machine was not restarted since, a segment
+/// that was never synced may still vanish in a crash, and what was being dropped come back.
 ///
 /// One value writes at a time; a `FileStore` enforces it among processes.
 pub trait JournalStore {

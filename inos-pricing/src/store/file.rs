@@ -234,6 +234,7 @@ impl<D: Layer> JournalStore for FileStore<D> {
     fn put_snapshot(&mut self, sequence: Sequence, bytes: &[u8]) -> Result<(), FileError> {
         self.check_alive()?;
         let (temporary, name) = (FileName::Temporary(sequence), FileName::Part(Part::Snapshot(sequence)));
+        let is_new = !self.names()?.contains(&name);
         if let Err(error) = self.write_temporary(temporary, bytes) {
             // If it stays, the next attempt or the next opening removes it.
             let _ = self.remove(temporary);
@@ -242,7 +243,13 @@ impl<D: Layer> JournalStore for FileStore<D> {
         if let Err(error) = self.layer.rename(&temporary.to_string(), &name.to_string()) {
             return Err(self.poison(FileOperation::Rename, name)(error));
         }
-        self.sync_directory()
+        self.sync_directory().inspect_err(|_| {
+            // Whoever opens the directory before the machine restarts would see it, drop what is older, and lose it in a crash:
+            // the next sync of the directory may say that all is well. One that was replaced is there in any case.
+            if is_new {
+                let _ = self.layer.remove(&name.to_string());
+            }
+        })
     }
 
     fn drop_before(&mut self, segment: u64, snapshot: Sequence) -> Result<(), FileError> {
