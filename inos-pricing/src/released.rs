@@ -6,12 +6,12 @@ use crate::{Outcome, Sequence};
 
 /// Holds outcomes back until the journal that they rest on is synced. It does no input and output, and reads no clock.
 ///
-/// Outcomes formed at a sequence (`Exists` and rejections included: they tell of a state too) are submitted with it. They
-/// come out once it is synced, in the order of submission, whole calls at a time.
+/// Outcomes formed at a sequence (`Exists` and rejections included: they tell of a state too) are submitted with it.
+/// They come out once it is synced, in the order of submission, whole calls at a time.
 ///
-/// **Invariant.** What [`poll_released`](Self::poll_released) returns was submitted with a sequence not above the highest
-/// that was ever passed to [`synced`](Self::synced), and so was everything submitted before it. A ledger's sequences
-/// never fall; if a caller submits a smaller one after a larger one, the smaller waits for the larger.
+/// **Invariant.** What [`poll_released`](Self::poll_released) returns was submitted with a sequence not above the
+/// highest that was ever passed to [`synced`](Self::synced), and so was everything submitted before it. A ledger's
+/// sequences never fall; if a caller submits a smaller one after a larger one, the smaller waits for the larger.
 ///
 /// It grows with what is submitted and not yet synced: who must bound it syncs. After a failed sync it is dropped:
 /// nothing in it may be told to anyone.

@@ -1,7 +1,7 @@
 //! A simulated disk, for tests of what is kept on one: seeded, deterministic, and as bad as a real one may be.
 //!
-//! [`SimDisk`] has one directory. Between programs and its platter is a page cache, in sectors of 512 bytes. What is not
-//! synced a crash keeps or drops, sector by sector and entry by entry, as a seed decides; [`Fault`]s strike at
+//! [`SimDisk`] has one directory. Between programs and its platter is a page cache, in sectors of 512 bytes. What is
+//! not synced a crash keeps or drops, sector by sector and entry by entry, as a seed decides; [`Fault`]s strike at
 //! chosen operations. [`FileStore::open_sim`](crate::FileStore::open_sim) puts the same code on it that runs on files.
 //!
 //! ```

@@ -23,14 +23,14 @@ pub use self::redb::{RedbError, RedbStore};
 /// Keeps segments of a journal, which grow at the end, and snapshots, which are put whole. To it both are bytes; their
 /// format is in `docs/journal.md`.
 ///
-/// **Laws.** `list` and `read` tell of everything that was appended and put, synced or not. After a crash of the machine
-/// every segment that was synced begins with the bytes that were synced; what follows them, and what was never synced, may
-/// be there, or not, or in part, or be zeroes. After a failed `append` or `sync` no call of that store writes or syncs any
-/// more: an operating system may drop the pages that it could not write and say of the next sync that it went
-/// well.
+/// **Laws.** `list` and `read` tell of everything that was appended and put, synced or not. After a crash of the
+/// machine every segment that was synced begins with the bytes that were synced; what follows them, and what was never
+/// synced, may be there, or not, or in part, or be zeroes. After a failed `append` or `sync` no call of that store
+/// writes or syncs any more: an operating system may drop the pages that it could not write and say of the next sync
+/// that it went well.
 ///
-/// A store that is opened over the same place starts afresh. The snapshots that it lists are durable, and the bytes of a
-/// segment as far as an earlier sync said so; if a sync failed and the machine was not restarted since, a segment
+/// A store that is opened over the same place starts afresh. The snapshots that it lists are durable, and the bytes of
+/// a segment as far as an earlier sync said so; if a sync failed and the machine was not restarted since, a segment
 /// that was never synced may still vanish in a crash, and what was being dropped come back.
 ///
 /// One value writes at a time; a `FileStore` enforces it among processes.
@@ -52,20 +52,21 @@ pub trait JournalStore {
     /// It does not exist, or cannot be read.
     fn read(&mut self, part: Part) -> Result<Vec<u8>, Self::Error>;
 
-    /// Begins an empty segment with a number above all others, to which appends go from now on. What was appended to the
-    /// segment before is synced first.
+    /// Begins an empty segment with a number above all others, to which appends go from now on. What was appended to
+    /// the segment before is synced first.
     ///
     /// # Errors
     ///
-    /// The number is not above all others, or the place cannot be written; then appends go where they went before, unless
-    /// the sync failed.
+    /// The number is not above all others, or the place cannot be written; then appends go where they went before,
+    /// unless the sync failed.
     fn start_segment(&mut self, segment: u64) -> Result<(), Self::Error>;
 
     /// Appends to the segment that was begun. Not durable before [`sync`](Self::sync).
     ///
     /// # Errors
     ///
-    /// This value has begun no segment; nothing changed. Or the place cannot be written: some of the bytes may be there.
+    /// This value has begun no segment; nothing changed. Or the place cannot be written: some of the bytes may be
+    /// there.
     fn append(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
 
     /// When it returns, everything appended so far, and that the begun segment exists, survives a crash of the machine.
@@ -80,17 +81,17 @@ pub trait JournalStore {
     ///
     /// # Errors
     ///
-    /// The place cannot be written. Before it would have become visible, nothing changed and appends go on; from then on
-    /// the store is of no more use, as after a failed sync.
+    /// The place cannot be written. Before it would have become visible, nothing changed and appends go on; from then
+    /// on the store is of no more use, as after a failed sync.
     fn put_snapshot(&mut self, sequence: Sequence, bytes: &[u8]) -> Result<(), Self::Error>;
 
-    /// Drops the snapshots before `snapshot`, then the segments below `segment`, the oldest first, but never the one that
-    /// was begun. A crash during the call makes no gap between segments, and leaves no snapshot whose segments are gone; after
-    /// it none of them comes back.
+    /// Drops the snapshots before `snapshot`, then the segments below `segment`, the oldest first, but never the one
+    /// that was begun. A crash during the call makes no gap between segments, and leaves no snapshot whose segments are
+    /// gone; after it none of them comes back.
     ///
     /// # Errors
     ///
-    /// The place cannot be written; some of them may be dropped.
+    /// The place cannot be written; some of them may be dropped. If a sync failed, the store is of no more use.
     fn drop_before(&mut self, segment: u64, snapshot: Sequence) -> Result<(), Self::Error>;
 }
 

@@ -240,6 +240,7 @@ impl Reader {
 
     fn group(&mut self, segment: u64, offset: usize, group: &Group<'_>, bytes: &[u8]) -> Result<(), Corruption> {
         let header = &group.header;
+        self.skip_dropped(header.first);
         let (last, checksum) = match self.end {
             Some(end) => end,
             // What came before was dropped with an older snapshot, or this is the first of all.
@@ -290,6 +291,17 @@ impl Reader {
             self.replay(&group)?;
         }
         Ok(())
+    }
+
+    /// Segments before the oldest snapshot are not needed. Dropping them may have been cut short, or undone by a crash, so
+    /// what is there of them need not be without gaps.
+    fn skip_dropped(&mut self, first: Sequence) {
+        let oldest = self.snapshots.first().map_or(Sequence(0), |&(oldest, _)| oldest);
+        let is_gap = self.end.is_some_and(|(last, _)| last < oldest && last.0.saturating_add(1) < first.0);
+        if is_gap && first.0 <= oldest.0.saturating_add(1) {
+            self.end = None;
+            self.waiting.clear();
+        }
     }
 
     /// Replays a group, or checks that the snapshot was taken after it.

@@ -21,8 +21,8 @@ use super::{inode::Inode, mount::Mount, rng::Rng};
 /// - Each creation, rename and removal is kept or not, whatever happens to those before and after. Renaming is atomic.
 ///   A file without an entry is gone.
 ///
-/// After [`Fault::SyncFails`] the disk does as Linux does: what was to be written is seen by every reader, counts as clean,
-/// and is lost by the next crash, even if a second sync went well.
+/// After [`Fault::SyncFails`] the disk does as Linux does: what was to be written is seen by every reader, counts as
+/// clean, and is lost by the next crash, even if a second sync went well.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<Disk>>,
@@ -98,8 +98,8 @@ enum Kind {
 }
 
 impl SimDisk {
-    /// The power fails now, and the machine starts again. The seed decides what is left of what was not synced. Locks are
-    /// free, stores that were open are of no more use, faults that did not strike are forgotten.
+    /// The power fails now, and the machine starts again. The seed decides what is left of what was not synced. Locks
+    /// are free, stores that were open are of no more use, faults that did not strike are forgotten.
     pub fn crash(&self, seed: u64) {
         let mut disk = self.lock();
         let mut rng = Rng(seed);
@@ -118,9 +118,9 @@ impl SimDisk {
         disk.end_programs();
     }
 
-    /// The programs are killed, and the machine goes on: what they wrote is seen by those that come after, and as little
-    /// durable as before. Locks, stores and faults are as after a crash. After a [`Fault::PowerCut`] it lets the power cut
-    /// stand for a kill between two operations.
+    /// The programs are killed, and the machine goes on: what they wrote is seen by those that come after, and as
+    /// little durable as before. Locks, stores and faults are as after a crash. After a [`Fault::PowerCut`] it lets the
+    /// power cut stand for a kill between two operations.
     pub fn kill(&self) {
         self.lock().end_programs();
     }

@@ -50,8 +50,8 @@ impl Inode {
         }
     }
 
-    /// Nothing dirty is written, or all, or each sector by chance; and the length grows to nothing, all or some of what was
-    /// appended, with zeroes where no sector was written.
+    /// Nothing dirty is written, or all, or each sector by chance; and the length grows to nothing, all or some of what
+    /// was appended, with zeroes where no sector was written.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let (synced_len, len) = (self.platter.len(), self.cache.len());
         self.platter.resize(len, 0);

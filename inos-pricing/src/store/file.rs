@@ -244,8 +244,9 @@ impl<D: Layer> JournalStore for FileStore<D> {
             return Err(self.poison(FileOperation::Rename, name)(error));
         }
         self.sync_directory().inspect_err(|_| {
-            // Whoever opens the directory before the machine restarts would see it, drop what is older, and lose it in a crash:
-            // the next sync of the directory may say that all is well. One that was replaced is there in any case.
+            // Whoever opens the directory before the machine restarts would see it, drop what is older, and lose it in
+            // a crash: the next sync of the directory may say that all is well. One that was replaced is there in any
+            // case.
             if is_new {
                 let _ = self.layer.remove(&name.to_string());
             }

@@ -7,8 +7,8 @@ use crate::Sequence;
 
 /// A store in memory: for tests, and for ledgers that need not outlive their process.
 ///
-/// [`crash`](Self::crash) does what a crash of the machine may do at worst, so that what is built on a store can be tested
-/// without files:
+/// [`crash`](Self::crash) does what a crash of the machine may do at worst, so that what is built on a store can be
+/// tested without files:
 ///
 /// ```
 /// use inos_pricing::{JournalStore, MemoryStore, Part};

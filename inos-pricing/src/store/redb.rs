@@ -58,15 +58,15 @@ pub enum RedbError {
         /// What was to be read.
         part: Part,
     },
-    /// An earlier commit failed, and what the disk holds is not known: this store writes no more. Nothing changed. Drop it,
-    /// and open the file again.
+    /// An earlier commit failed, and what the disk holds is not known: this store writes no more. Nothing changed. Drop
+    /// it, and open the file again.
     #[error("an earlier commit failed, and what the disk holds is not known")]
     Poisoned,
     /// The path is none, or the directory of the file cannot be synced.
     #[error("the directory of the database cannot be used")]
     Directory(#[source] io::Error),
-    /// redb failed: the file is open elsewhere, damaged or not redb's, or the file system failed or is full. A failed commit
-    /// may have happened or not.
+    /// redb failed: the file is open elsewhere, damaged or not redb's, or the file system failed or is full. A failed
+    /// commit may have happened or not.
     #[error("the database failed")]
     Database(#[source] Box<dyn core::error::Error + Send + Sync>),
 }

@@ -36,7 +36,8 @@ pub struct DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // Closing is not enough: a child that another thread is about to start has the file open until it runs its program.
+        // Closing is not enough: a child that another thread is about to start has the file open until it runs its
+        // program.
         let _ = self.file.unlock();
     }
 }

@@ -15,8 +15,8 @@ pub enum FileError {
     /// The caller used segments out of turn. Nothing changed.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// An earlier call failed, and what the disk holds is not known: this store writes no more. Nothing changed. Drop it,
-    /// and open the directory again.
+    /// An earlier call failed, and what the disk holds is not known: this store writes no more. Nothing changed. Drop
+    /// it, and open the directory again.
     #[error("an earlier {operation} failed, and what the disk holds is not known")]
     Poisoned {
         /// What failed.

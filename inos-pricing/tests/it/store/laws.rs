@@ -194,7 +194,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0_u64..12).prop_map(Step::StartSegment),
         6 => (0_usize..1_500, 1_u8..).prop_map(|(len, byte)| Step::Append(len, byte)),
         3 => Just(Step::Sync),
-        2 => (0_u64..6, 0_usize..1_500, 1_u8..).prop_map(|(sequence, len, byte)| Step::PutSnapshot(sequence, len, byte)),
+        2 => (0_u64..6, 0_usize..1_500, 1_u8..).prop_map(|(n, len, byte)| Step::PutSnapshot(n, len, byte)),
         1 => (0_u64..12, 0_u64..6).prop_map(|(segment, snapshot)| Step::DropBefore(segment, snapshot)),
         2 => any::<u64>().prop_map(Step::Crash),
     ];
