@@ -1,6 +1,7 @@
 //! A double-entry ledger.
 
 mod account;
+mod ahead;
 mod chain;
 mod flow;
 mod group;
@@ -19,6 +20,7 @@ use core::fmt;
 
 use self::account::Accounts;
 pub use self::account::Balance;
+use self::ahead::{Ahead, Found};
 use self::chain::Change;
 pub use self::flow::FlowWindow;
 use self::flow::Windows;
@@ -338,30 +340,33 @@ impl Ledger {
     }
 
     fn answer_all(&mut self, now: Millis, batch: &[Transaction], outcomes: &mut Vec<Outcome>, writer: &mut Writer<'_>) {
-        let mut left = batch;
-        while let Some((first, others)) = left.split_first() {
-            if first.link == Link::End {
-                outcomes.push(self.answer(now, first, writer));
-                left = others;
+        let mut position = 0_usize;
+        let mut ahead = Ahead::new();
+        while let Some(left) = batch.get(position..).filter(|left| !left.is_empty()) {
+            let transaction = &left[0];
+            if transaction.link == Link::End {
+                let found = ahead.at(self, batch, position);
+                outcomes.push(self.answer(now, transaction, found, writer));
+                position = position.saturating_add(1);
             } else {
-                let len = left.iter().take_while(|transaction| transaction.link == Link::Next).count();
-                let (chain, others) = left.split_at(len.saturating_add(1).min(left.len()));
-                let position = u32::try_from(batch.len().saturating_sub(left.len())).unwrap_or(u32::MAX);
-                self.answer_chain(now, position, chain, outcomes, writer);
-                left = others;
+                let links = left.iter().take_while(|transaction| transaction.link == Link::Next).count();
+                let chain = &left[..links.saturating_add(1).min(left.len())];
+                let first = u32::try_from(position).unwrap_or(u32::MAX);
+                self.answer_chain(now, first, chain, outcomes, writer);
+                position = position.saturating_add(chain.len());
             }
         }
     }
 
-    fn answer(&mut self, now: Millis, transaction: &Transaction, writer: &mut Writer<'_>) -> Outcome {
-        let hash = self.records.hash(transaction.id);
+    fn answer(&mut self, now: Millis, transaction: &Transaction, found: Found, writer: &mut Writer<'_>) -> Outcome {
+        let hash = found.hash;
         if let Some(known) = self.known(hash, transaction) {
             return known;
         }
         if let Err(rejection) = self.check_new(now, transaction).and_then(|()| self.check_room(1)) {
             return Outcome::Rejected(rejection);
         }
-        match self.execute(now, &transaction.operation) {
+        match self.execute(now, &transaction.operation, found.sides) {
             Ok(effect) => {
                 writer.applied(transaction, effect);
                 Outcome::Applied(self.record_applied(now, hash, transaction, effect))

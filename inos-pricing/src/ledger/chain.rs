@@ -97,7 +97,7 @@ impl Ledger {
         let mut ends = Vec::with_capacity(chain.len());
         let mut failure = None;
         for (position, transaction) in chain.iter().enumerate() {
-            match self.execute(now, &transaction.operation) {
+            match self.execute(now, &transaction.operation, (None, None)) {
                 Ok(effect) => {
                     let hash = self.records.hash(transaction.id);
                     writer.applied(transaction, effect);

@@ -61,6 +61,11 @@ impl Index {
         }
     }
 
+    /// The content of the home cell of a hash.
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        self.cells.get(self.home(hash)).map(|cell| cell.slot)
+    }
+
     /// Adds a slot whose id is not in the index. Amortised O(1).
     pub(super) fn insert(&mut self, hash: u32, slot: u32) {
         if self.len.saturating_mul(4) >= self.cells.len().saturating_mul(3) {

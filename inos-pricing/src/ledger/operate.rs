@@ -9,11 +9,18 @@ use crate::{AccountId, AccountKind, Credits, Millis, Operation, Rejection, Remai
 impl Ledger {
     /// Changes the accounts, holds and streams, or nothing. Every rejection from here depends on the state and burns
     /// the id.
-    pub(super) fn execute(&mut self, now: Millis, operation: &Operation) -> Result<Effect, Rejection> {
+    ///
+    /// `sides` are the accounts of a transfer or hold, where they were looked up before.
+    pub(super) fn execute(
+        &mut self,
+        now: Millis,
+        operation: &Operation,
+        sides: (Option<u32>, Option<u32>),
+    ) -> Result<Effect, Rejection> {
         match *operation {
             Operation::Open { account, kind } => self.open(account, kind)?,
             Operation::Transfer { from, to, amount } => {
-                let (from, to) = self.payable(from, to, amount)?;
+                let (from, to) = self.payable((from, to), sides, amount)?;
                 self.post(from, to, amount);
                 return Ok(Effect::Moved(from, to));
             }
@@ -21,7 +28,7 @@ impl Ledger {
                 if deadline <= now {
                     return Err(Rejection::DeadlinePassed { now });
                 }
-                let (from, to) = self.payable(from, to, amount)?;
+                let (from, to) = self.payable((from, to), sides, amount)?;
                 self.pend(from, to, amount);
                 return Ok(Effect::Held(from, to));
             }
@@ -32,7 +39,7 @@ impl Ledger {
             }
             Operation::Refund { original, amount } => self.refund(original, amount)?,
             Operation::OpenStream { from, to, reserve, per_hour } => {
-                let (from, to) = self.payable(from, to, reserve)?;
+                let (from, to) = self.payable((from, to), sides, reserve)?;
                 self.pend(from, to, reserve);
                 return Ok(Effect::Streaming(Stream { from, to, per_hour, reserve, carried: 0, since: now }));
             }
@@ -76,9 +83,17 @@ impl Ledger {
     }
 
     /// The slots of payer and receiver, if the payer can pay.
-    fn payable(&mut self, from: AccountId, to: AccountId, amount: Credits) -> Result<(u32, u32), Rejection> {
-        let from = self.accounts.find(from).ok_or(Rejection::AccountNotFound { side: Side::From })?;
-        let to = self.accounts.find(to).ok_or(Rejection::AccountNotFound { side: Side::To })?;
+    fn payable(
+        &mut self,
+        (from, to): (AccountId, AccountId),
+        found: (Option<u32>, Option<u32>),
+        amount: Credits,
+    ) -> Result<(u32, u32), Rejection> {
+        let find = |found: Option<u32>, account, side| {
+            found.or_else(|| self.accounts.find(account)).ok_or(Rejection::AccountNotFound { side })
+        };
+        let from = find(found.0, from, Side::From)?;
+        let to = find(found.1, to, Side::To)?;
         self.afford(from, amount)?;
         Ok((from, to))
     }

@@ -131,7 +131,7 @@ impl Ledger {
         let transaction = self.read_transaction(kind, tag, reader)?;
         super::check_content(&transaction.operation).ok()?;
         let hash = self.unknown(transaction.id)?;
-        let effect = self.execute(now, &transaction.operation).ok()?;
+        let effect = self.execute(now, &transaction.operation, (None, None)).ok()?;
         self.record_applied(now, hash, &transaction, effect);
         Some(())
     }

@@ -1,0 +1,60 @@
+//! What the next transactions of a batch will look up, found for many of them at once.
+//!
+//! A ledger of millions of ids is larger than every cache, so a lookup waits for memory. The lookups of one transaction
+//! depend on each other; those of different transactions do not, and wait together when nothing comes between them.
+
+use super::Ledger;
+use crate::{AccountId, Operation, Transaction};
+
+/// Transactions that are looked up together: enough to overlap their waits, few enough for their lines to stay cached.
+const WINDOW: usize = 32;
+
+/// What was found for one transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// The hash of its id.
+    pub(super) hash: u32,
+    /// The accounts that it names, if they were open; one that was not may be by now.
+    pub(super) sides: (Option<u32>, Option<u32>),
+}
+
+/// The transactions from `start` on.
+pub(super) struct Ahead {
+    start: usize,
+    found: [Found; WINDOW],
+    len: usize,
+}
+
+impl Ahead {
+    pub(super) fn new() -> Self {
+        Self { start: 0, found: [Found::default(); WINDOW], len: 0 }
+    }
+
+    /// What was found for the transaction at `position` of `batch`.
+    pub(super) fn at(&mut self, ledger: &Ledger, batch: &[Transaction], position: usize) -> Found {
+        if let Some(found) = self.found[..self.len].get(position.wrapping_sub(self.start)) {
+            return *found;
+        }
+        let next = &batch[position..batch.len().min(position.saturating_add(WINDOW))];
+        (self.start, self.len) = (position, next.len());
+        for (found, transaction) in self.found.iter_mut().zip(next) {
+            let hash = ledger.records.hash(transaction.id);
+            ledger.records.touch(hash);
+            *found = Found { hash, sides: (None, None) };
+        }
+        for (found, transaction) in self.found.iter_mut().zip(next) {
+            if let Some((from, to)) = sides(&transaction.operation) {
+                found.sides = (ledger.accounts.find(from), ledger.accounts.find(to));
+            }
+        }
+        self.found[0]
+    }
+}
+
+/// The accounts that an operation names.
+fn sides(operation: &Operation) -> Option<(AccountId, AccountId)> {
+    match *operation {
+        Operation::Transfer { from, to, .. } | Operation::Hold { from, to, .. } => Some((from, to)),
+        _ => None,
+    }
+}
