@@ -25,7 +25,8 @@ pub enum DurableError<E: core::error::Error + 'static> {
     /// The call is at fault. Nothing changed.
     #[error("the ledger refuses the call")]
     Ledger(#[source] LedgerError),
-    /// The store failed: what it holds is not known, so the ledger is poisoned. Open it again.
+    /// The store failed: what it holds is not known, so the ledger is poisoned, unless it was a snapshot that could not be
+    /// put. Open it again.
     #[error("the store failed")]
     Store(#[source] E),
     /// An earlier call failed in the store. Open the ledger again.
@@ -52,6 +53,9 @@ pub enum AuditError<E: core::error::Error + 'static> {
 }
 
 /// A [`Ledger`] whose outcomes are handed out only when they are durable, in a [`JournalStore`] of its own.
+///
+/// Each opening begins a segment of the journal; a [`snapshot`](Self::snapshot) from time to time keeps it, and the next
+/// opening, short.
 ///
 /// It blocks: [`apply`](Self::apply) appends, syncs, and answers. Under load [`submit`](Self::submit) several batches and
 /// [`sync`](Self::sync) once (group commit): all of them wait for one write to the disk.
@@ -212,7 +216,8 @@ impl<S: JournalStore> DurableLedger<S> {
     ///
     /// # Errors
     ///
-    /// [`DurableError::Store`] or [`DurableError::Poisoned`].
+    /// [`DurableError::Store`], after which the ledger goes on if only the snapshot could not be put, or
+    /// [`DurableError::Poisoned`].
     pub fn snapshot(&mut self) -> Result<Sequence, DurableError<S::Error>> {
         let sequence = self.sync()?;
         if self.snapshots.last().is_some_and(|&(last, _)| last == sequence) {
@@ -220,8 +225,9 @@ impl<S: JournalStore> DurableLedger<S> {
         }
         let bytes = self.ledger.snapshot();
         let segment = self.segment.saturating_add(1);
+        // Where there is no room for it, the journal goes on without. A store that is dead says so at the next append.
+        self.store.put_snapshot(sequence, &bytes).map_err(DurableError::Store)?;
         self.guard(|this| {
-            this.store.put_snapshot(sequence, &bytes)?;
             this.store.start_segment(segment)?;
             this.store.sync()
         })?;
@@ -234,7 +240,8 @@ impl<S: JournalStore> DurableLedger<S> {
         Ok(sequence)
     }
 
-    /// Replays everything from the oldest snapshot that is kept, and compares the state with that of the running ledger.
+    /// Replays everything from the oldest snapshot that is kept, compares the state with that of the running ledger, and
+    /// reads every snapshot.
     /// Syncs nothing; what was submitted and not synced counts. O(journal) time, as much memory as a second ledger.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub use self::replay::JournalError;
 pub use self::state::{Audit, SnapshotError, Violation};
 use self::stream::Stream;
 pub use self::stream::{StreamStatus, StreamView};
-use crate::{AccountId, Credits, Link, Millis, Outcome, Rejection, Sequence, Transaction, TxId};
+use crate::{AccountId, Credits, Link, Millis, Operation, Outcome, Rejection, Sequence, Transaction, TxId};
 
 /// A double-entry ledger: accounts, transfers, holds, refunds and streams, in memory.
 ///
@@ -115,10 +115,40 @@ pub struct Ledger {
     mode: Mode,
     /// What a chain has changed so far.
     undo: Vec<Change>,
-    /// The checksum of the last commit group.
+    /// What the checksums of the journal begin with: unknown to who sends transactions.
+    salt: u64,
+    /// The checksum of the last commit group, before the first the salt.
     checksum: u64,
     /// What is known to be synced.
     synced: Sequence,
+}
+
+/// A hold, as [`Ledger::hold`] shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldView {
+    /// Pays.
+    pub from: AccountId,
+    /// Receives.
+    pub to: AccountId,
+    /// From then on it is not captured.
+    pub deadline: Millis,
+    /// What is still held.
+    pub remaining: Credits,
+    /// What became of it.
+    pub status: HoldStatus,
+}
+
+/// What became of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldStatus {
+    /// It is neither captured in full, nor released, nor expired; it may be overdue.
+    Open,
+    /// It was captured, and what was left was released.
+    Captured,
+    /// It was released.
+    Released,
+    /// It expired.
+    Expired,
 }
 
 /// How a transaction is checked.
@@ -134,9 +164,10 @@ enum Mode {
 
 impl Ledger {
     /// An empty ledger. `seed` keys its hash tables and is kept secret, so that no one can choose ids that make it
-    /// slow; it changes no outcome and no state hash.
+    /// slow, or bytes that look like a journal; it changes no outcome and no state hash.
     #[must_use]
     pub fn new(limits: Limits, seed: u128) -> Self {
+        let salt = index::salt(seed);
         Self {
             limits,
             clock: None,
@@ -150,7 +181,8 @@ impl Ledger {
             windows: Windows::default(),
             mode: Mode::Alone,
             undo: Vec::new(),
-            checksum: 0,
+            salt,
+            checksum: salt,
             synced: Sequence(0),
         }
     }
@@ -193,7 +225,7 @@ impl Ledger {
             writer.expired = self.expire(now, self.limits.max_expiries);
             outcomes.reserve(batch.len());
             self.answer_all(now, batch, outcomes, &mut writer);
-            self.checksum = writer.finish(self.header(now), self.checksum);
+            self.checksum = writer.finish(self.header(now), self.checksum, self.salt);
             Ok(self.sequence)
         } else {
             Err(LedgerError::BatchTooLong { len: batch.len(), max_batch })
@@ -231,7 +263,7 @@ impl Ledger {
     /// What was posted to an account within `window` up to the clock, `None` if it is not open. Bounded memory and
     /// O(1): exact for the present calendar window, and of the last one as much as if it had been posted evenly.
     ///
-    /// A demand monitor reads from it how much is paid for a resource.
+    /// A demand monitor reads from it how much is paid for a resource. Refunds neither add to it nor take from it.
     #[must_use]
     pub fn flow(&self, account: AccountId, window: FlowWindow) -> Option<Credits> {
         let slot = self.accounts.find(account)?;
@@ -255,6 +287,44 @@ impl Ledger {
             StreamStatus::Unpaid { since } => Some(since),
             StreamStatus::Paid { until } => until,
         }
+    }
+
+    /// A hold by the id of its [`Hold`](crate::Operation::Hold), `None` if there is none or it is forgotten.
+    #[must_use]
+    pub fn hold(&self, hold: TxId) -> Option<HoldView> {
+        let record = self.records.at(self.records.find(self.records.hash(hold), hold)?);
+        let status = match record.state {
+            State::None | State::StreamOpen | State::StreamClosed => return None,
+            State::Open => HoldStatus::Open,
+            State::Captured => HoldStatus::Captured,
+            State::Released => HoldStatus::Released,
+            State::Expired => HoldStatus::Expired,
+        };
+        let ((from, to), deadline) = (record.sides(), record.deadline());
+        Some(HoldView { from, to, deadline, remaining: record.remaining, status })
+    }
+
+    /// Open holds in the order in which they expire, overdue ones first: deadline and id.
+    pub fn open_holds(&self) -> impl Iterator<Item = (Millis, TxId)> + '_ {
+        self.deadlines.keys().copied()
+    }
+
+    /// Open streams in the order of their ids.
+    pub fn open_streams(&self) -> impl Iterator<Item = TxId> + '_ {
+        self.streams.keys().copied()
+    }
+
+    /// The transaction with this id and its verdict, `None` if it left no trace or is forgotten.
+    #[must_use]
+    pub fn transaction(&self, id: TxId) -> Option<(Transaction, Result<Sequence, Rejection>)> {
+        let record = self.records.at(self.records.find(self.records.hash(id), id)?);
+        Some((record.transaction(), record.verdict()))
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The sequence after the last change.
@@ -363,7 +433,9 @@ impl Ledger {
         if let Some(known) = self.known(hash, transaction) {
             return known;
         }
-        if let Err(rejection) = self.check_new(now, transaction).and_then(|()| self.check_room(1)) {
+        if let Err(rejection) =
+            self.check_new(now, transaction).and_then(|()| self.check_room(core::slice::from_ref(transaction)))
+        {
             return Outcome::Rejected(rejection);
         }
         match self.execute(now, &transaction.operation, found.sides) {
@@ -397,11 +469,19 @@ impl Ledger {
         check_content(&transaction.operation)
     }
 
-    /// Whether so many ids more can be remembered.
-    fn check_room(&self, ids: usize) -> Result<(), Rejection> {
-        let max_ids = self.limits.max_ids;
-        if self.records.len().saturating_add(ids) > max_ids as usize {
+    /// Whether new transactions can be remembered.
+    fn check_room(&self, new: &[Transaction]) -> Result<(), Rejection> {
+        let Limits { max_ids, max_open, .. } = self.limits;
+        if self.records.len().saturating_add(new.len()) > max_ids as usize {
             return Err(Rejection::IdTableFull { max_ids });
+        }
+        let stays = |transaction: &&Transaction| {
+            matches!(transaction.operation, Operation::Hold { .. } | Operation::OpenStream { .. })
+        };
+        let stay = new.iter().filter(stays).count();
+        let open = self.deadlines.len().saturating_add(self.streams.len());
+        if stay > 0 && open.saturating_add(stay) > max_open as usize {
+            return Err(Rejection::OpenTableFull { max_open });
         }
         Ok(())
     }

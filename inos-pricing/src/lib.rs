@@ -7,7 +7,8 @@
 //! target.
 //!
 //! **What it does not do.** It does not agree with other ledgers: a replicated one runs as a state machine under a log
-//! that a majority commits, never under a write that a minority may acknowledge. One ledger, one credit.
+//! that a majority commits, never under a write that a minority may acknowledge. One ledger, one credit. It does not ask
+//! who may submit what: whoever submits can capture any hold and use up any id, so that is decided before.
 //!
 //! # Overview
 //!
@@ -90,7 +91,6 @@
 //! | accounts, ids, batch, expiries, steps | [`Limits`] | stated there |
 //!
 //! # Features
-//!
 //! `std`, by default: `FileStore`. `redb`: `RedbStore`. `sim`: a simulated disk. `no_std` with `alloc` without them.
 //!
 //! # References
@@ -128,8 +128,8 @@ pub use budget::{Affordable, DEFAULT_RANGE, Floor, max_affordable};
 pub use durable::{AuditError, Corruption, DurableError, DurableLedger, OpenError, Recovery, Tail};
 pub use error::{PriceError, Quantity};
 pub use ledger::{
-    Audit, Balance, FlowWindow, JournalError, Ledger, LedgerError, Limits, MAX_BATCH, SnapshotError, StreamStatus,
-    StreamView, Violation,
+    Audit, Balance, FlowWindow, HoldStatus, HoldView, JournalError, Ledger, LedgerError, Limits, MAX_BATCH,
+    SnapshotError, StreamStatus, StreamView, Violation,
 };
 pub use meter::{Close, DecodeMeterError, Meter, MeterId, Reading};
 pub use outcome::{Field, Outcome, Rejection, Sequence, Side};

@@ -13,8 +13,8 @@ use crate::{Bytes, Credits, Millis, Plan, PriceError, Quantity, Rates, Replicas,
 /// The name of a [`Meter`], from which the ids of its charges derive. No two meters that charge through one ledger have
 /// the same.
 ///
-/// The integrator chooses it, never the account that is charged: the hash behind [`Meter::charge_id`] does not
-/// withstand somebody who looks for collisions.
+/// The integrator draws it at random and keeps it from those who may submit transactions: who knows it can use up the id of
+/// a charge before the meter does, and the hash behind [`Meter::charge_id`] does not withstand a search for collisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MeterId(pub u128);
 

@@ -291,6 +291,9 @@ impl Ledger {
         if self.memory.len() as u64 >= u64::from(max_ids) {
             return Outcome::Rejected(Rejection::IdTableFull { max_ids });
         }
+        if let Some(rejection) = self.too_many_open(core::slice::from_ref(transaction)) {
+            return Outcome::Rejected(rejection);
+        }
         self.try_new(now, transaction)
     }
 
@@ -346,6 +349,9 @@ impl Ledger {
         if (self.memory.len() as u64).saturating_add(chain.len() as u64) > u64::from(max_ids) {
             return Err((0, Outcome::Rejected(Rejection::IdTableFull { max_ids })));
         }
+        if let Some(rejection) = self.too_many_open(chain) {
+            return Err((0, Outcome::Rejected(rejection)));
+        }
 
         let before = self.clone();
         self.chain = Some(Vec::new());
@@ -391,6 +397,16 @@ impl Ledger {
             Some(field) => Outcome::Rejected(Rejection::IdReused { field }),
             None => Outcome::Exists(known.verdict),
         })
+    }
+
+    fn too_many_open(&self, new: &[Transaction]) -> Option<Rejection> {
+        let max_open = self.limits.max_open;
+        let opens = |transaction: &&Transaction| {
+            matches!(transaction.operation, Operation::Hold { .. } | Operation::OpenStream { .. })
+        };
+        let opened = new.iter().filter(opens).count();
+        let open = self.open_hold_count().saturating_add(self.open_stream_count()).saturating_add(opened);
+        (opened > 0 && open as u64 > u64::from(max_open)).then_some(Rejection::OpenTableFull { max_open })
     }
 
     fn refusal(&self, now: Millis, watermark: Millis, transaction: &Transaction) -> Option<Rejection> {
@@ -540,7 +556,7 @@ impl Ledger {
         let before = |span: Millis| Millis(now.0.saturating_sub(span.0));
         let (watermark, since) = (before(self.limits.retention), before(self.limits.refund_window));
         let Some(known) = self.find(original) else {
-            let forgotten = original.time() < watermark;
+            let forgotten = original.time() < watermark.min(since);
             return Err(if forgotten { Rejection::RefundWindowClosed { since } } else { Rejection::OriginalNotFound });
         };
         let moved = known.moved.clone().ok_or(Rejection::NotRefundable)?;
@@ -554,6 +570,8 @@ impl Ledger {
             moved.refundable = left.0;
         }
         self.post(now, moved.to, moved.from, amount.0);
+        // Credits that come back were not earned.
+        self.payments.pop();
         Ok(())
     }
 

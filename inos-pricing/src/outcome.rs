@@ -71,12 +71,12 @@ pub enum Rejection {
     /// The payer is the receiver. Content alone decides it: no trace.
     #[error("both sides are the same account")]
     SameAccount,
-    /// The transaction is linked to the next, but is the last of its batch. No trace.
-    #[error("the chain has no end")]
-    ChainOpen,
     /// The id is that of an earlier transaction of the same chain. No trace.
     #[error("the chain has the same id twice")]
     RepeatedInChain,
+    /// The transaction is linked to the next, but is the last of its batch. No trace.
+    #[error("the chain has no end")]
+    ChainOpen,
     /// Another transaction of the chain is rejected, or was applied or rejected before while this one was not. No trace:
     /// it can be sent again, with another chain or alone under its own content.
     #[error("transaction {culprit} of the batch fails the chain")]
@@ -90,6 +90,12 @@ pub enum Rejection {
     IdTableFull {
         /// [`Limits::max_ids`](crate::Limits::max_ids).
         max_ids: u32,
+    },
+    /// As many holds and streams are open as may be. No trace: try again when some were resolved.
+    #[error("too many holds and streams are open: {max_open}")]
+    OpenTableFull {
+        /// [`Limits::max_open`](crate::Limits::max_open).
+        max_open: u32,
     },
     /// The account to open is open. Burns the id.
     #[error("the account exists")]
@@ -111,13 +117,6 @@ pub enum Rejection {
     AccountNotFound {
         /// Which one.
         side: Side,
-    },
-    /// The payer has less than the amount; in a chain, at its end. The payer of a refund is the receiver of its original.
-    /// Burns the id.
-    #[error("only {} credits are available", available.0)]
-    Overdraft {
-        /// What it has: posted credits less posted and pending debits.
-        available: Credits,
     },
     /// The id of the hold is not known: never used, or forgotten after its retention. Burns the id.
     #[error("the hold is not known")]
@@ -177,6 +176,13 @@ pub enum Rejection {
         /// The reserve as it is.
         reserve: Credits,
     },
+    /// The payer has less than the amount; in a chain, at its end. The payer of a refund is the receiver of its original.
+    /// Burns the id.
+    #[error("only {} credits are available", available.0)]
+    Overdraft {
+        /// What it has: posted credits less posted and pending debits.
+        available: Credits,
+    },
 }
 
 impl Rejection {
@@ -202,6 +208,7 @@ impl Rejection {
                 | Self::RepeatedInChain
                 | Self::ChainFailed { .. }
                 | Self::IdTableFull { .. }
+                | Self::OpenTableFull { .. }
         )
     }
 }

@@ -5,7 +5,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use inos_pricing::{
     AccountId, AccountKind, Credits, Ledger, Limits, Link, Millis, Operation, Outcome, Remainder, Transaction, TxId,
 };
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 /// The clock of [`ledger`].
 pub const NOW: u64 = 1_700_000_000_000;
@@ -14,6 +14,7 @@ pub const NOW: u64 = 1_700_000_000_000;
 pub const LIMITS: Limits = Limits {
     max_accounts: 6,
     max_ids: 60,
+    max_open: 20,
     max_batch: 64,
     max_expiries: 2,
     max_step: Millis(1 << 40),
@@ -138,13 +139,16 @@ pub fn mend_snapshot(bytes: &mut [u8]) {
 
 /// Puts the checksums, and the predecessors, of all groups right whose lengths are possible.
 pub fn mend_journal(bytes: &mut [u8]) {
-    let (mut at, mut previous) = (0, 0_u64);
+    let salt = bytes.get(56..64).map_or(0, |salt| u64::from_le_bytes(salt.try_into().expect("eight bytes")));
+    let (mut at, mut previous) = (0, salt);
     while let Some(head) = bytes.get(at + 4..at + 8) {
         let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let Some(group) = bytes.get_mut(at..at + len).filter(|group| group.len() >= 80) else { return };
+        let Some(group) = bytes.get_mut(at..at + len).filter(|group| group.len() >= 88) else { return };
         group[56..64].copy_from_slice(&previous.to_le_bytes());
+        let head = xxh3_64_with_seed(&group[..72], salt);
+        group[72..80].copy_from_slice(&head.to_le_bytes());
         let (covered, trailer) = group.split_at_mut(len - 8);
-        previous = xxh3_64(covered);
+        previous = xxh3_64_with_seed(covered, salt);
         trailer.copy_from_slice(&previous.to_le_bytes());
         at += len;
     }

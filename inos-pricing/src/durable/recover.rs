@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::ledger::{Group, read_group};
-use crate::{JournalError, JournalStore, Ledger, Limits, Listing, Part, Sequence, Tail};
+use crate::{JournalError, JournalStore, Ledger, Limits, Listing, Part, Sequence, Tail, Violation};
 
 /// What opening a ledger found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,12 @@ pub enum Corruption {
     /// All snapshots are damaged, and the journal does not begin with the first change.
     #[error("no snapshot is whole, and the journal does not begin with the first change")]
     NoStart,
+    /// A snapshot is damaged. An opening would begin with an older one.
+    #[error("the snapshot of change {} is damaged", sequence.0)]
+    Snapshot {
+        /// Its last change.
+        sequence: Sequence,
+    },
     /// There is damage before what is known to have been synced.
     #[error("segment {segment} is damaged at offset {offset}, before what was synced")]
     Damaged {
@@ -70,6 +76,9 @@ pub enum Corruption {
         /// Of the group.
         offset: usize,
     },
+    /// All of it fits, and the state that it leads to breaks a law of ledgers: a defect, or forgery.
+    #[error("the state breaks a law")]
+    Violation(#[source] Violation),
     /// The journal ends before what a snapshot or the caller knows to be durable.
     #[error("the journal ends with change {}, and {} is known to be durable", recovered.0, known.0)]
     Short {
@@ -84,7 +93,8 @@ pub enum Corruption {
 pub(super) struct Start {
     ledger: Ledger,
     snapshot: Option<Sequence>,
-    damaged: u32,
+    /// Snapshots that were tried before it.
+    damaged: Vec<Sequence>,
 }
 
 /// The ledger of the newest snapshot that is whole, or an empty one.
@@ -97,14 +107,28 @@ pub(super) fn restore_newest<S: JournalStore>(
     restore(store, listing.snapshots.iter().rev(), limits, seed)
 }
 
-/// The ledger of the oldest snapshot that is whole, or an empty one.
+/// The ledger of the oldest snapshot, or an empty one if there is none. Every other one is looked at, too.
+///
+/// # Errors
+///
+/// The store's, and the sequence of the first snapshot that is damaged.
 pub(super) fn restore_oldest<S: JournalStore>(
     store: &mut S,
     listing: &Listing,
     limits: Limits,
     seed: u128,
 ) -> Result<Start, OpenError<S::Error>> {
-    restore(store, listing.snapshots.iter(), limits, seed)
+    for sequence in listing.snapshots.iter().skip(1) {
+        let start = restore(store, core::iter::once(sequence), limits, seed)?;
+        if start.snapshot.is_none() {
+            return Err(OpenError::Corrupt(Corruption::Snapshot { sequence: *sequence }));
+        }
+    }
+    let start = restore(store, listing.snapshots.iter().take(1), limits, seed)?;
+    match start.damaged[..] {
+        [] => Ok(start),
+        [sequence, ..] => Err(OpenError::Corrupt(Corruption::Snapshot { sequence })),
+    }
 }
 
 fn restore<'a, S: JournalStore>(
@@ -113,14 +137,14 @@ fn restore<'a, S: JournalStore>(
     limits: Limits,
     seed: u128,
 ) -> Result<Start, OpenError<S::Error>> {
-    let mut damaged = 0_u32;
+    let mut damaged = Vec::new();
     for &sequence in snapshots {
         let bytes = store.read(Part::Snapshot(sequence)).map_err(OpenError::Store)?;
         match Ledger::restore(&bytes, limits, seed) {
             Ok(ledger) if ledger.sequence() == sequence => {
                 return Ok(Start { ledger, snapshot: Some(sequence), damaged });
             }
-            _ => damaged = damaged.saturating_add(1),
+            _ => damaged.push(sequence),
         }
     }
     Ok(Start { ledger: Ledger::new(limits, seed), snapshot: None, damaged })
@@ -131,7 +155,7 @@ pub(super) struct Read {
     pub(super) ledger: Ledger,
     /// The groups that are not known to have been synced, in order.
     pub(super) unsynced: Vec<Vec<u8>>,
-    /// Each snapshot, with the first segment that has a group after it.
+    /// Each snapshot that is not known to be damaged, with the first segment that has a group after it.
     pub(super) snapshots: Vec<(Sequence, Option<u64>)>,
     pub(super) recovery: Recovery,
 }
@@ -145,12 +169,13 @@ pub(super) fn read<S: JournalStore>(
 ) -> Result<Read, OpenError<S::Error>> {
     let Start { ledger, snapshot, damaged } = start;
     let known = listing.snapshots.last().copied().unwrap_or_default();
+    let whole = listing.snapshots.iter().filter(|sequence| !damaged.contains(sequence));
     let mut reader = Reader {
         ledger,
         end: None,
         waiting: VecDeque::new(),
         mark: Sequence(0),
-        snapshots: listing.snapshots.iter().map(|&sequence| (sequence, None)).collect(),
+        snapshots: whole.map(|&sequence| (sequence, None)).collect(),
         replayed: 0,
         dropped: 0,
     };
@@ -174,14 +199,14 @@ pub(super) fn read<S: JournalStore>(
         unsynced.push(group.bytes);
     }
     let sequence = reader.ledger.sequence();
-    let is_whole = sequence == end && reader.ledger.audit().is_ok();
-    if !is_whole {
+    if sequence != end {
         return Err(OpenError::Corrupt(Corruption::NoStart));
     }
+    reader.ledger.audit().map_err(|violation| OpenError::Corrupt(Corruption::Violation(violation)))?;
     let recovery = Recovery {
         sequence,
         snapshot,
-        damaged_snapshots: damaged,
+        damaged_snapshots: u32::try_from(damaged.len()).unwrap_or(u32::MAX),
         replayed_groups: reader.replayed,
         dropped_bytes: reader.dropped,
         last_known_synced: reader.mark.max(known),
@@ -218,7 +243,10 @@ impl Reader {
     fn segment(&mut self, segment: u64, bytes: &[u8]) -> Result<(), Corruption> {
         let mut offset = 0_usize;
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
-            let Some(group) = read_group(rest) else {
+            if self.end.is_none() {
+                self.ledger.adopt(rest);
+            }
+            let Some(group) = read_group(rest, self.ledger.salt()) else {
                 return self.torn(segment, offset, rest);
             };
             self.group(segment, offset, &group, rest.get(..group.len).unwrap_or(rest))?;
@@ -231,7 +259,7 @@ impl Reader {
     /// that what should be there was synced.
     fn torn(&mut self, segment: u64, offset: usize, rest: &[u8]) -> Result<(), Corruption> {
         let next = self.end.map_or(Sequence(1), |(last, _)| Sequence(last.0.saturating_add(1)));
-        if later_groups(rest).any(|group| group.header.synced >= next) {
+        if later_groups(rest, self.ledger.salt()).any(|group| group.header.synced >= next) {
             return Err(Corruption::Damaged { segment, offset });
         }
         self.dropped = rest.len() as u64;
@@ -312,7 +340,7 @@ impl Reader {
             let fits = waiting.last < sequence || waiting.checksum == self.ledger.checksum();
             return if fits { Ok(()) } else { Err(impossible) };
         }
-        let group = read_group(&waiting.bytes).ok_or(impossible)?;
+        let group = read_group(&waiting.bytes, self.ledger.salt()).ok_or(impossible)?;
         self.replayed = self.replayed.saturating_add(1);
         match self.ledger.replay_group(&group, waiting.offset) {
             Ok(()) => Ok(()),
@@ -324,11 +352,11 @@ impl Reader {
 }
 
 /// The whole groups after the start of bytes that do not begin with one.
-fn later_groups(bytes: &[u8]) -> impl Iterator<Item = Group<'_>> {
+fn later_groups(bytes: &[u8], salt: u64) -> impl Iterator<Item = Group<'_>> {
     let mut offset = 8_usize;
     core::iter::from_fn(move || {
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
-            if let Some(group) = read_group(rest) {
+            if let Some(group) = read_group(rest, salt) {
                 offset = offset.saturating_add(group.len);
                 return Some(group);
             }

@@ -134,10 +134,14 @@ impl Accounts {
 
     /// Posts `amount` from one account to another.
     pub(super) fn post(&mut self, from: u32, to: u32, amount: Credits, windows: &Windows) {
+        self.pay_back(from, to, amount);
+        self.at(to).flow.add(amount, windows);
+    }
+
+    /// Posts `amount` from one account to another, which was not earned by it.
+    pub(super) fn pay_back(&mut self, from: u32, to: u32, amount: Credits) {
         add(&mut self.at(from).balance.debits_posted, amount);
-        let receiver = self.at(to);
-        add(&mut receiver.balance.credits_posted, amount);
-        receiver.flow.add(amount, windows);
+        add(&mut self.at(to).balance.credits_posted, amount);
     }
 
     /// Puts `amount` on hold between two accounts.

@@ -81,7 +81,7 @@ impl Ledger {
                 return Some((position, Outcome::Rejected(rejection)));
             }
         }
-        self.check_room(chain.len()).err().map(|rejection| (0, Outcome::Rejected(rejection)))
+        self.check_room(chain).err().map(|rejection| (0, Outcome::Rejected(rejection)))
     }
 
     /// Applies a chain of new transactions and appends its outcomes, or burns the culprit and answers it.

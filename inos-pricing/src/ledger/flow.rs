@@ -79,6 +79,11 @@ impl Flow {
         Credits(present.saturating_add(left))
     }
 
+    /// Whether something was paid in a window later than the present ones.
+    pub(super) fn is_after(&self, windows: &Windows) -> bool {
+        self.0.iter().zip(&windows.0).any(|(bucket, &window)| bucket.window > window)
+    }
+
     /// Nine numbers: window, present and last, the shortest window first.
     pub(super) fn to_words(self) -> [u64; 9] {
         let [minute, hour, day] = self.0.map(|bucket| [bucket.window, bucket.present, bucket.last]);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::record::{BURNT_BYTES, Effect, Kind, RECORD_BYTES, Record};
 use super::{Ledger, Stream};
@@ -12,8 +12,11 @@ use crate::{AccountKind, Link, Millis, Operation, Remainder, Sequence, Transacti
 /// The first bytes of a group: "IPJ" and the version.
 const MAGIC: [u8; 4] = *b"IPJ\x01";
 
-/// The length of a header.
-const HEADER_BYTES: usize = 72;
+/// The length of a header, its checksum included.
+const HEADER_BYTES: usize = 80;
+
+/// What the checksum of a header covers.
+const CHECKED_BYTES: usize = 72;
 
 /// The length of the checksum at the end of a group.
 const TRAILER_BYTES: usize = 8;
@@ -54,18 +57,17 @@ pub(crate) struct Group<'a> {
 }
 
 /// The group at the start of `bytes`, or `None` if it is not whole.
-pub(crate) fn read_group(bytes: &[u8]) -> Option<Group<'_>> {
+///
+/// `salt` is the ledger's: who chooses what is in a journal cannot choose bytes that look like a group. Only a header that
+/// fits has more bytes hashed than its own.
+pub(crate) fn read_group(bytes: &[u8], salt: u64) -> Option<Group<'_>> {
+    let (checked, _) = bytes.split_at_checked(CHECKED_BYTES)?;
     let mut reader = Reader(bytes);
     if *reader.array::<4>()? != MAGIC {
         return None;
     }
     let len = usize::try_from(reader.u32()?).ok()?;
     if len % ALIGN != 0 || len < HEADER_BYTES.saturating_add(TRAILER_BYTES) {
-        return None;
-    }
-    let (covered, trailer) = bytes.get(..len)?.split_last_chunk::<TRAILER_BYTES>()?;
-    let checksum = u64::from_le_bytes(*trailer);
-    if xxh3_64(covered) != checksum {
         return None;
     }
     let header = Header {
@@ -79,7 +81,21 @@ pub(crate) fn read_group(bytes: &[u8]) -> Option<Group<'_>> {
         expired: reader.u32()?,
         records: reader.u32()?,
     };
+    if reader.u64()? != xxh3_64_with_seed(checked, salt) {
+        return None;
+    }
+    let (covered, trailer) = bytes.get(..len)?.split_last_chunk::<TRAILER_BYTES>()?;
+    let checksum = u64::from_le_bytes(*trailer);
+    if xxh3_64_with_seed(covered, salt) != checksum {
+        return None;
+    }
     Some(Group { header, body: covered.get(HEADER_BYTES..)?, checksum, len })
+}
+
+/// The salt of a ledger whose first group is at the start of `bytes`: what it says of the group before, as there is none.
+pub(crate) fn first_salt(bytes: &[u8]) -> Option<u64> {
+    let mut reader = Reader(bytes.get(56..)?);
+    reader.u64()
 }
 
 impl Ledger {
@@ -135,7 +151,7 @@ impl<'a> Writer<'a> {
             Link::End => 0,
             Link::Next => LINKED,
         };
-        // The longest record of an operation, a tag and an id included, has 41 bytes.
+        // The longest record of an operation, a tag and an id included, has 42 bytes.
         let mut record = Fixed { bytes: [0; 48], len: 0 };
         let sides = match effect {
             Effect::Moved(from, to) | Effect::Held(from, to) | Effect::Captured(from, to) => (from, to),
@@ -194,7 +210,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends the group, or takes it back if nothing has changed, and answers the checksum of the last group.
-    pub(super) fn finish(self, header: Header, previous: u64) -> u64 {
+    pub(super) fn finish(self, header: Header, previous: u64, salt: u64) -> u64 {
         let journal = self.journal;
         if header.last == self.before {
             journal.truncate(self.start);
@@ -214,9 +230,10 @@ impl<'a> Writer<'a> {
         }
         head.put(self.expired.to_le_bytes());
         head.put(self.records.to_le_bytes());
+        head.put(xxh3_64_with_seed(&head.bytes[..CHECKED_BYTES], salt).to_le_bytes());
         let group = &mut journal[self.start..];
         group[..HEADER_BYTES].copy_from_slice(&head.bytes);
-        let checksum = xxh3_64(group);
+        let checksum = xxh3_64_with_seed(group, salt);
         journal.extend(checksum.to_le_bytes());
         checksum
     }

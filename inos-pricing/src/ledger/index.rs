@@ -140,6 +140,11 @@ impl Index {
     }
 }
 
+/// 64 bits that follow from a seed and say nothing of it.
+pub(super) fn salt(seed: u128) -> u64 {
+    siphash::<2, 4>(Index::new(seed).key, u128::from_le_bytes(*b"salt of journals"))
+}
+
 /// SipHash of the 16 little-endian bytes of `id` (Aumasson and Bernstein 2012): with a secret key, ids that collide
 /// cannot be found faster than by trying. One compression and three finalisation rounds, as in Rust's own hash maps.
 fn siphash<const COMPRESS: usize, const FINISH: usize>((k0, k1): (u64, u64), id: u128) -> u64 {

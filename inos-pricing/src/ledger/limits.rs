@@ -8,20 +8,23 @@ pub struct Limits {
     /// The number of accounts; one more is [`AccountTableFull`](crate::Rejection::AccountTableFull).
     pub max_accounts: u32,
     /// The number of remembered ids; one more is [`IdTableFull`](crate::Rejection::IdTableFull). Each takes 96 bytes and
-    /// its places in the indexes. The id of an open hold stays at any age: a table full of open holds takes no new id,
-    /// not even to release one of them, until their deadlines come. Whoever admits transactions bounds how many holds
-    /// a payer has and how far ahead their deadlines are.
+    /// its places in the indexes.
     pub max_ids: u32,
+    /// The number of open holds and streams together; one more is
+    /// [`OpenTableFull`](crate::Rejection::OpenTableFull). Their ids stay at any age, so this is below `max_ids`: what
+    /// resolves them needs room for its own id.
+    pub max_open: u32,
     /// The number of transactions in one batch, at most [`MAX_BATCH`]; more is [`LedgerError::BatchTooLong`].
     pub max_batch: u32,
     /// The number of holds that expire in one call; the others wait for the next, and cannot be captured meanwhile.
     pub max_expiries: u32,
-    /// How far the clock may move forward in one call; more is [`LedgerError::ClockStep`].
+    /// How far the clock may move forward in one call, so that a broken clock does not make every id too old. After a
+    /// longer rest [`pulse`](crate::Ledger::pulse) in steps of at most this. More is [`LedgerError::ClockStep`].
     pub max_step: Millis,
     /// How far the time of an id may be ahead of the clock; more is [`IdInFuture`](crate::Rejection::IdInFuture).
     pub max_ahead: Millis,
-    /// How long an id is remembered: until the watermark, the clock less this, has passed its time and, for a hold,
-    /// the time of its resolution. An id older than the watermark is [`IdTooOld`](crate::Rejection::IdTooOld). Longer than any client
+    /// How long an id is remembered: until the watermark, the clock less this, has passed its time and, for a hold or
+    /// stream, the time of its resolution, for a transfer or capture that of its application. An id older than the watermark is [`IdTooOld`](crate::Rejection::IdTooOld). Longer than any client
     /// retries.
     pub retention: Millis,
     /// How long after its application a transfer or capture can be refunded. It is remembered that long.
@@ -32,13 +35,14 @@ pub struct Limits {
 pub const MAX_BATCH: u32 = 1 << 20;
 
 impl Default for Limits {
-    /// 2^20 accounts, 2^23 ids, batches of 8,190, 8,190 expiries a call, steps of at most a day, ids at most a minute
+    /// 2^20 accounts, 2^23 ids, 2^22 open holds and streams, batches of 8,190, 8,190 expiries a call, steps of at most a day, ids at most a minute
     /// ahead and remembered for a day, refunds for as long. That is room for 97 new ids a second, sustained; more need more ids or a shorter
     /// retention.
     fn default() -> Self {
         Self {
             max_accounts: 1 << 20,
             max_ids: 1 << 23,
+            max_open: 1 << 22,
             max_batch: 8_190,
             max_expiries: 8_190,
             max_step: Millis::DAY,

@@ -129,8 +129,8 @@ impl Ledger {
 
     fn refund(&mut self, original: TxId, amount: Credits) -> Result<(), Rejection> {
         let Some(slot) = self.records.find(self.records.hash(original), original) else {
-            // An id that is not too old is remembered if it was ever used.
-            let forgotten = original.time() < self.watermark;
+            // What can be refunded is remembered until both watermarks have passed its id.
+            let forgotten = original.time() < self.watermark.min(self.refund_mark);
             let closed = Rejection::RefundWindowClosed { since: self.refund_mark };
             return Err(if forgotten { closed } else { Rejection::OriginalNotFound });
         };
@@ -147,7 +147,8 @@ impl Ledger {
         self.afford(to, amount)?;
         self.touch_record(slot);
         self.records.at_mut(slot).remaining = left;
-        self.post(to, from, amount);
+        self.touch_accounts(to, from);
+        self.accounts.pay_back(to, from, amount);
         Ok(())
     }
 

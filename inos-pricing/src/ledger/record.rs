@@ -127,6 +127,11 @@ impl Record {
         self.verdict == VerdictCode::Applied
     }
 
+    /// Whether it says that it was applied after this change.
+    pub(super) fn is_applied_after(&self, sequence: Sequence) -> bool {
+        self.is_applied() && self.number > sequence.0
+    }
+
     /// Whether a refund may name it.
     pub(super) fn is_refundable(&self) -> bool {
         matches!(self.kind, Kind::Transfer | Kind::Capture) && self.is_applied()
@@ -573,7 +578,8 @@ fn encode(verdict: Result<Sequence, Rejection>) -> Option<(VerdictCode, u64)> {
         | Rejection::ChainOpen
         | Rejection::RepeatedInChain
         | Rejection::ChainFailed { .. }
-        | Rejection::IdTableFull { .. } => return None,
+        | Rejection::IdTableFull { .. }
+        | Rejection::OpenTableFull { .. } => return None,
     })
 }
 

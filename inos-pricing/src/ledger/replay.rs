@@ -1,6 +1,6 @@
 //! A ledger from its journal.
 
-use super::group::{BURNT, Group, LINKED, read_group};
+use super::group::{BURNT, Group, LINKED, first_salt, read_group};
 use super::record::{Kind, Record};
 use super::{Ledger, Mode};
 use crate::bytes::Reader;
@@ -47,6 +47,9 @@ impl Ledger {
     /// Repeats what `journal` says: whole commit groups, the first of which begins with the change after
     /// [`sequence`](Self::sequence). Returns the sequence after the last change.
     ///
+    /// The journal is trusted as far as its checksums go: [`audit`](Self::audit) afterwards tells whether somebody was
+    /// overdrawn in it.
+    ///
     /// Verdicts are those of the journal: the [`Limits`](crate::Limits) may differ from those of the ledger that wrote it.
     /// O(1) expected for a transfer.
     ///
@@ -56,7 +59,8 @@ impl Ledger {
     pub fn replay(&mut self, journal: &[u8]) -> Result<Sequence, JournalError> {
         let mut offset = 0_usize;
         while let Some(rest) = journal.get(offset..).filter(|rest| !rest.is_empty()) {
-            let group = read_group(rest).ok_or(JournalError::NotAGroup { offset })?;
+            self.adopt(rest);
+            let group = read_group(rest, self.salt).ok_or(JournalError::NotAGroup { offset })?;
             self.replay_group(&group, offset)?;
             offset = offset.saturating_add(group.len);
         }
@@ -79,6 +83,19 @@ impl Ledger {
         self.checksum = group.checksum;
         self.synced = self.synced.max(group.header.synced);
         Ok(())
+    }
+
+    /// An empty ledger takes the salt of the journal that begins with `bytes`.
+    pub(crate) fn adopt(&mut self, bytes: &[u8]) {
+        if self.sequence == Sequence(0) {
+            self.salt = first_salt(bytes).unwrap_or(self.salt);
+            self.checksum = self.salt;
+        }
+    }
+
+    /// What the checksums of its journal begin with.
+    pub(crate) fn salt(&self) -> u64 {
+        self.salt
     }
 
     /// The checksum of the last group.

@@ -16,7 +16,7 @@ use crate::{AccountId, AccountKind, Credits, Millis, Sequence, TxId};
 /// What the state begins with: its name and version.
 const STATE_MAGIC: &[u8; 20] = b"inos-pricing state 2";
 
-/// What a snapshot begins with: "IPS" and the version. The checksum of the last group and the state follow.
+/// What a snapshot begins with: "IPS" and the version. The salt, the checksum of the last group and the state follow.
 const SNAPSHOT_MAGIC: [u8; 4] = *b"IPS\x01";
 
 /// The counters of an account in a snapshot stay below this, so that no journal can make them overflow.
@@ -107,10 +107,11 @@ impl Ledger {
     }
 
     /// The whole state as bytes, for [`restore`](Self::restore): 81 bytes for each account and 72 for what it was paid
-    /// lately, 92 for each id. O(n log n) time.
+    /// lately, 92 for each id, 52 more for each open stream. O(n log n) time.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = SNAPSHOT_MAGIC.to_vec();
+        bytes.extend(self.salt.to_le_bytes());
         bytes.extend(self.checksum.to_le_bytes());
         self.write_state(&mut bytes);
         bytes.extend(xxh3_128(&bytes).to_le_bytes());
@@ -150,8 +151,11 @@ impl Ledger {
         let mut pending = self.pending();
         for (slot, account) in (0_u32..).zip(self.accounts.list()) {
             let balance = &account.balance;
-            audit.posted = audit.posted.saturating_add(balance.debits_posted);
-            credits = credits.saturating_add(balance.credits_posted);
+            let sums = (audit.posted.checked_add(balance.debits_posted), credits.checked_add(balance.credits_posted));
+            let (Some(posted), Some(posted_credits)) = sums else {
+                return Err(Violation::Conservation { debits: u128::MAX, credits: u128::MAX });
+            };
+            (audit.posted, credits) = (posted, posted_credits);
             let (debits_pending, credits_pending) = pending.remove(&slot).unwrap_or_default();
             if (debits_pending, credits_pending) != (balance.debits_pending, balance.credits_pending) {
                 return Err(Violation::Pending { account: account.id });
@@ -241,17 +245,17 @@ impl Ledger {
     /// Fills an empty ledger; `None` if the bytes are those of no state.
     fn read_state(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         reader.take(SNAPSHOT_MAGIC.len())?;
-        self.checksum = reader.u64()?;
+        (self.salt, self.checksum) = (reader.u64()?, reader.u64()?);
         if reader.take(STATE_MAGIC.len())? != STATE_MAGIC {
             return None;
         }
         let (sequence, clock) = (reader.u64()?, reader.u64()?);
         (self.watermark, self.refund_mark) = (Millis(reader.u64()?), Millis(reader.u64()?));
-        if sequence > Sequence::MAX {
+        // So that a journal has room after it.
+        if sequence > Sequence::MAX / 2 {
             return None;
         }
         self.sequence = Sequence(sequence);
-        self.synced = self.sequence;
         let now = if clock == u64::MAX { Millis::ZERO } else { Millis(clock) };
         if now > TxId::MAX_TIME || self.watermark.max(self.refund_mark) > now {
             return None;
@@ -261,7 +265,11 @@ impl Ledger {
             self.windows = Windows::at(now);
         }
         for _ in 0..reader.u64()? {
-            self.accounts.restore(read_account(reader)?)?;
+            let account = read_account(reader)?;
+            if account.flow.is_after(&self.windows) {
+                return None;
+            }
+            self.accounts.restore(account)?;
         }
         self.read_records(reader, now)?;
         self.read_streams(reader, now)?;
@@ -273,7 +281,8 @@ impl Ledger {
         let mut streams = 0_usize;
         for _ in 0..reader.u64()? {
             let record = Record::from_bytes(reader.array::<RECORD_BYTES>()?)?;
-            if last.is_some_and(|last| last >= record.id) || record.settled > now || !self.has_accounts(&record) {
+            let is_later = record.settled > now || record.is_applied_after(self.sequence);
+            if last.is_some_and(|last| last >= record.id) || is_later || !self.has_accounts(&record) {
                 return None;
             }
             last = Some(record.id);

@@ -19,6 +19,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const LIMITS: Limits = Limits {
     max_accounts: 5,
     max_ids: 90,
+    max_open: 11,
     max_batch: 12,
     max_expiries: 2,
     max_step: Millis(400),
@@ -261,6 +262,7 @@ fn name(outcome: &Outcome) -> &'static str {
             Rejection::HoldReleased => "hold released",
             Rejection::HoldExpired { .. } => "hold expired",
             Rejection::CaptureExceedsHold { .. } => "capture exceeds hold",
+            Rejection::OpenTableFull { .. } => "open table full",
             Rejection::ChainOpen => "chain open",
             Rejection::RepeatedInChain => "repeated in chain",
             Rejection::ChainFailed { .. } => "chain failed",
@@ -279,7 +281,7 @@ fn name(outcome: &Outcome) -> &'static str {
 }
 
 /// The names of [`name`], and of the errors of a whole batch.
-const REACHABLE: [&str; 36] = [
+const REACHABLE: [&str; 37] = [
     "account exists",
     "account table full",
     "applied",
@@ -303,6 +305,7 @@ const REACHABLE: [&str; 36] = [
     "not a hold",
     "not a stream",
     "not refundable",
+    "open table full",
     "original not found",
     "overdraft",
     "overdue hold waits",
@@ -351,6 +354,24 @@ fn check_state(ledger: &Ledger, twin: &naive::Ledger) -> TestCaseResult {
     Ok(())
 }
 
+/// What is told of a transaction by its id is what it was answered.
+fn check_lookups(ledger: &Ledger, batch: &[Transaction], got: &[Outcome]) -> TestCaseResult {
+    for (sent, got) in batch.iter().zip(got) {
+        let verdict = match *got {
+            Outcome::Exists(verdict) => verdict,
+            Outcome::Applied(sequence) => Ok(sequence),
+            Outcome::Rejected(rejection) if rejection.burns_id() => Err(rejection),
+            _ => continue,
+        };
+        prop_assert_eq!(ledger.transaction(sent.id), Some((*sent, verdict)));
+        let is_hold = matches!(sent.operation, Operation::Hold { .. }) && verdict.is_ok();
+        prop_assert_eq!(ledger.hold(sent.id).is_some(), is_hold);
+    }
+    prop_assert_eq!(ledger.open_holds().count(), ledger.open_hold_count());
+    prop_assert_eq!(ledger.open_streams().count(), ledger.open_stream_count());
+    Ok(())
+}
+
 /// What every stream that was sent owes.
 fn check_streams(ledger: &Ledger, twin: &naive::Ledger, client: &Client) -> TestCaseResult {
     for &id in &client.streams {
@@ -396,6 +417,7 @@ fn run(calls: &[(i64, Vec<Step>)], reached: &RefCell<BTreeMap<&'static str, u64>
         prop_assert_eq!(journal.is_empty(), hash == ledger.state_hash(), "a group for every change");
         check_state(&ledger, &twin)?;
         check_streams(&ledger, &twin, &client)?;
+        check_lookups(&ledger, &batch, &got)?;
         if client.sent.len() % 7 == 0 {
             let snapshot = ledger.snapshot();
             other_seed = Ledger::restore(&snapshot, LIMITS, 77).unwrap();

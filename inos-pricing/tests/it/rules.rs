@@ -16,6 +16,7 @@ const START: u64 = 1_000_000;
 const LIMITS: Limits = Limits {
     max_accounts: 4,
     max_ids: 100,
+    max_open: 50,
     max_batch: 10,
     max_expiries: 2,
     max_step: Millis(10_000),
