@@ -10,6 +10,7 @@ pub const DEFAULT_RANGE: RangeInclusive<Replicas> = Replicas(3)..=Replicas(7);
 
 /// What to answer when the budget does not buy the fewest replicas of the range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Floor {
     /// Answer `None`: the budget is a limit.
     #[default]
@@ -20,6 +21,7 @@ pub enum Floor {
 
 /// What a budget buys, as returned by [`max_affordable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Affordable {
     /// The number of replicas.
     pub replicas: Replicas,

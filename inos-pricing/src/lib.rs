@@ -91,7 +91,7 @@
 //! | accounts, ids, batch, expiries, steps | [`Limits`] | stated there |
 //!
 //! # Features
-//! `std`, by default: `FileStore`. `redb`: `RedbStore`. `sim`: a simulated disk. `no_std` with `alloc` without them.
+//! `std`, by default: `FileStore`. `redb`: `RedbStore`. `serde`. `sim`: a simulated disk. `no_std` with `alloc` without.
 //!
 //! # References
 //!

@@ -16,10 +16,12 @@ use crate::{Bytes, Credits, Millis, Plan, PriceError, Quantity, Rates, Replicas,
 /// The integrator draws it at random and keeps it from those who may submit transactions: who knows it can use up the id of
 /// a charge before the meter does, and the hash behind [`Meter::charge_id`] does not withstand a search for collisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MeterId(pub u128);
 
 /// What was used in the interval that [`Meter::accrue`] settles, as for one replica: the plan multiplies it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reading {
     /// Bytes kept during all of the interval. At most [`Usage::MAX_STORED`].
     pub stored: Bytes,
@@ -31,6 +33,7 @@ pub struct Reading {
 
 /// What [`Meter::close`] does with the last part of a credit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Close {
     /// Charges nothing: the meter never charged more than was used.
     #[default]

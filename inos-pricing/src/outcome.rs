@@ -5,6 +5,7 @@ use crate::{Credits, Millis};
 /// Counts the changes of a ledger's state: a step of the clock, an expired hold, an applied transaction and a rejection
 /// that burns its id are one each. Two answers with the same sequence come from the same state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sequence(pub u64);
 
 impl Sequence {
@@ -14,6 +15,7 @@ impl Sequence {
 
 /// The answer to one [`Transaction`](crate::Transaction).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Outcome {
     /// Applied now, as this change.
@@ -44,6 +46,7 @@ impl Outcome {
 ///
 /// The variants are in the order in which they are checked, within the operations that can have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Rejection {
     /// The id was used by a transaction that differs in this field. No trace.
@@ -215,6 +218,7 @@ impl Rejection {
 
 /// The part of a transaction in which a reused id differs, in the order of comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Field {
     /// The kind of operation.
@@ -247,6 +251,7 @@ pub enum Field {
 
 /// A side of a transfer or hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Side {
     /// The payer.
     From,

@@ -54,6 +54,7 @@ pub trait Plan {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TierPlan;
 
 /// (first replica below the tier, thousandths per replica in it, factor of all the tiers before it).
@@ -85,6 +86,7 @@ impl Plan for TierPlan {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GeoPlan {
     /// Where the replicas are.
     pub spread: Spread,
@@ -92,6 +94,7 @@ pub struct GeoPlan {
 
 /// Whether the replicas of a resource are in one region or in many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Spread {
     /// All in one region: no discount.
     #[default]

@@ -20,6 +20,7 @@ const BANDWIDTH_SCALE: u128 = 3_600_000;
 /// Finer prices are made by a smaller credit (a credit of 10^-6 of a coin prices in millionths of the coin), never by
 /// fractions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Rates {
     /// Credits per 10^9 byte-hours. At most [`Rates::MAX`].
     pub storage: u32,
@@ -36,6 +37,7 @@ impl Rates {
 
 /// What was, or will be, used, as for one replica: the plan multiplies it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Usage {
     /// Bytes kept, for the time [`held`](Self::held). At most [`Usage::MAX_STORED`].
     pub stored: Bytes,
@@ -60,6 +62,7 @@ impl Usage {
 
 /// What a line of a [`Quote`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Dimension {
     /// Byte-hours.
     Storage,
@@ -71,6 +74,7 @@ pub enum Dimension {
 
 /// One line of a [`Quote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Line {
     /// What it is for.
     pub dimension: Dimension,
@@ -82,6 +86,7 @@ pub struct Line {
 
 /// A price that covers what it quotes, as returned by [`quote`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Quote {
     /// The exact sum, rounded up once. A hold of this amount always suffices.
     pub total: Credits,

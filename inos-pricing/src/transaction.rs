@@ -16,6 +16,7 @@ use crate::{Credits, Millis};
 /// assert_eq!(TxId::from_parts(Millis(1 << 48), 7), None); // 49 bits
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TxId(pub u128);
 
 impl TxId {
@@ -45,10 +46,12 @@ impl TxId {
 /// transactions is as large as they are. A UUID or an integer fits as it is; of a longer key use a collision-resistant
 /// digest cut to 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AccountId(pub u128);
 
 /// Whether an account may spend what it does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum AccountKind {
     /// Spends what it received: posted and pending debits never exceed posted credits.
     Holder,
@@ -59,6 +62,7 @@ pub enum AccountKind {
 
 /// What happens to the rest of a hold that is captured in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Remainder {
     /// It returns to the payer, and the hold is resolved.
     Release,
@@ -79,12 +83,14 @@ pub enum Remainder {
 /// assert_eq!(pay, Transaction::transfer(pay.id, AccountId(1), AccountId(2), Credits(5)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Transaction {
     /// Names the transaction in every retry.
     pub id: TxId,
     /// What to do.
     pub operation: Operation,
     /// Whether the next transaction of the batch belongs to it.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub link: Link,
 }
 
@@ -94,6 +100,7 @@ pub struct Transaction {
 /// payer may be short in the midst of it: what counts is what it has at the end. The link is part of the content, so a
 /// retry sends the whole chain again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Link {
     /// Stands for itself, or is the last of its chain.
     #[default]
@@ -104,6 +111,7 @@ pub enum Link {
 
 /// What a [`Transaction`] does. Amounts are at least one credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Operation {
     /// Opens an account with nothing in it. Accounts stay open.

@@ -9,6 +9,7 @@
 /// assert_eq!(Credits(70).checked_sub(Credits(71)), None); // credits are never negative
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Credits(pub u64);
 
 impl Credits {
@@ -45,6 +46,7 @@ impl Credits {
 /// assert!(Bytes::GB < Bytes::GIB);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Bytes(pub u64);
 
 impl Bytes {
@@ -78,6 +80,7 @@ impl Bytes {
 /// assert_eq!(Millis::HOUR.checked_mul(720), Some(Millis::MONTH));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Millis(pub u64);
 
 impl Millis {
@@ -122,6 +125,7 @@ impl Millis {
 /// assert_eq!(error, PriceError::ReplicasOutOfRange { replicas: Replicas(701) });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Replicas(pub u16);
 
 impl Replicas {
@@ -133,6 +137,7 @@ impl Replicas {
 
 /// A factor in thousandths: `Thousandths(28_500)` is 28.5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Thousandths(pub u32);
 
 impl Thousandths {

@@ -9,6 +9,7 @@ use crate::{AccountId, AccountKind, Credits};
 /// What an account has been debited and credited since it was opened. The four counters only ever describe what
 /// happened; what is left to spend is computed from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Balance {
     /// Whether the account may issue credits.
     pub kind: AccountKind,

@@ -4,6 +4,7 @@ use crate::Millis;
 
 /// What a [`Ledger`](crate::Ledger) may hold, and how it treats time. Every value is valid; zero means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Limits {
     /// The number of accounts; one more is [`AccountTableFull`](crate::Rejection::AccountTableFull).
     pub max_accounts: u32,

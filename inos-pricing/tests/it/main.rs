@@ -13,4 +13,6 @@ mod meter;
 mod prices;
 mod retries;
 mod rules;
+#[cfg(feature = "serde")]
+mod serde;
 mod store;
