@@ -121,7 +121,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
         6 => (0_usize..8, amount()).prop_map(|(back, amount)| Shape::Refund { back, amount }),
         3 => (sides(), amount(), per_hour())
             .prop_map(|((from, to), reserve, per_hour)| Shape::OpenStream { from, to, reserve, per_hour }),
-        3 => (0_usize..4, amount()).prop_map(|(back, amount)| Shape::TopUp { back, amount }),
+        3 => (0_usize..4, prop_oneof![3 => amount(), 1 => Just(u64::MAX)])
+            .prop_map(|(back, amount)| Shape::TopUp { back, amount }),
         2 => (0_usize..4, per_hour()).prop_map(|(back, per_hour)| Shape::SetRate { back, per_hour }),
         2 => (0_usize..4).prop_map(|back| Shape::Settle { back }),
         1 => (0_usize..4).prop_map(|back| Shape::CloseStream { back }),
