@@ -9,6 +9,7 @@ mod bignum;
 mod budget;
 mod differential;
 mod golden_state;
+mod hostile;
 mod meter;
 mod prices;
 mod retries;
