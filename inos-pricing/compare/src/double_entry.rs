@@ -25,8 +25,8 @@ impl DoubleEntry {
     pub(crate) const NOTE: &'static str = "doubleentry: its Journal in memory, which can prove its content: a SHA-256 \
         Merkle tree over canonical records, indexes by date; a batch is atomic; the id is a key of 32 hexadecimal digits, made in \
         the timed part";
-    pub(crate) const ABSENT: &'static str =
-        "doubleentry: its SQLite store is that of sqlx, and a program links one SQLite, here that of rusqlite";
+    pub(crate) const ABSENT: &'static str = "doubleentry: its store on disk is SQLite through sqlx, whose libsqlite3-sys 0.37 is not that of rusqlite, 0.40, and a \
+         program links only one";
 
     fn entry(key: String, from: AccountHandle, to: AccountHandle, credits: u64) -> Entry<0> {
         let amount = Amount::from_minor(i128::from(credits)).expect("it is not the least");
