@@ -14,6 +14,7 @@ use crate::maps::{FoldMaps, SipMaps};
 use crate::on_disk::OursOnDisk;
 use crate::ours::Ours;
 use crate::raw::{self, Raw};
+use crate::replay::Journals;
 use crate::report::{Better, Row, Target};
 use crate::sqlite::Sqlite;
 use crate::tables::Redb;
@@ -80,11 +81,12 @@ pub(crate) fn durable_batches(name: &'static str, setting: &Setting) -> std::io:
     let transfers = transfers(setting.effort.units(16) as usize);
     let disk = Disk { dir: &setting.dir, transfers: &transfers, len: BATCH, part: 1 };
     let thousands = transfers.len() as f64 / 1e3;
-    let figures = disk.compete(64 * BATCH, setting.effort.rounds, |seconds| thousands / seconds);
+    let group_len = Journals::of(&transfers[..BATCH]).transfers.len();
+    let figures = disk.compete(group_len, setting.effort.rounds, |seconds| thousands / seconds);
     let directory = Directory::create(&setting.dir)?;
     let single = Raw::create(directory.path(), 128)?.seconds(200)? / 200.0 * 1e6;
     let notes = disk.notes(&[
-        format!("fdatasync: {BATCH} times 64 bytes appended to a new file in one write, and fdatasync"),
+        format!("fdatasync: {group_len} bytes, as many as ours, appended to a new file in one write, and fdatasync"),
         format!("128 bytes and fdatasync: {single:.0} us"),
     ]);
     let targets = [Target::TimesAsFastAs(4.0, Sqlite::NAME)];
