@@ -25,7 +25,7 @@ use self::chain::Change;
 pub use self::flow::FlowWindow;
 use self::flow::Windows;
 use self::group::Writer;
-pub(crate) use self::group::{Group, read_group};
+pub(crate) use self::group::{Group, read_group, read_header};
 pub use self::limits::{LedgerError, Limits, MAX_BATCH};
 use self::record::{Effect, Record, State, check_content};
 use self::records::Records;

@@ -47,8 +47,7 @@ mod tests {
 
     #[test]
     fn the_nearest_mount_point_counts() {
-        let mounts =
-            "/dev/a / ext4 rw 0 0\nnone /scratch tmpfs rw 0 0\n/dev/b /scratch/x xfs rw 0 0\n/dev/c /scratch/x btrfs rw 0 0\n";
+        let mounts = "/dev/a / ext4 rw 0 0\nnone /scratch tmpfs rw 0 0\n/dev/b /scratch/x xfs rw 0 0\n/dev/c /scratch/x btrfs rw 0 0\n";
         let kind = |path| type_of(mounts, Path::new(path));
         assert_eq!(["/scratchx", "/scratch", "/scratch/x/y"].map(kind), [Some("ext4"), Some("tmpfs"), Some("btrfs")]);
         assert_eq!(type_of("", Path::new("/")), None);

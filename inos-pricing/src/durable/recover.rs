@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::ledger::{Group, read_group};
+use crate::ledger::{Group, read_group, read_header};
 use crate::{JournalError, JournalStore, Ledger, Limits, Listing, Part, Sequence, Tail, Violation};
 
 /// What opening a ledger found.
@@ -97,6 +97,11 @@ pub(super) struct Start {
     damaged: Vec<Sequence>,
 }
 
+/// The last two snapshots, the newest first: with the journal since the older one they are what is kept.
+fn kept(listing: &Listing) -> impl DoubleEndedIterator<Item = &Sequence> {
+    listing.snapshots.iter().rev().take(2)
+}
+
 /// The ledger of the newest snapshot that is whole, or an empty one.
 pub(super) fn restore_newest<S: JournalStore>(
     store: &mut S,
@@ -107,7 +112,7 @@ pub(super) fn restore_newest<S: JournalStore>(
     restore(store, listing.snapshots.iter().rev(), limits, seed)
 }
 
-/// The ledger of the oldest snapshot, or an empty one if there is none. Every other one is looked at, too.
+/// The ledger of the oldest snapshot that is kept, or an empty one if there is none. The other one is looked at, too.
 ///
 /// # Errors
 ///
@@ -118,13 +123,13 @@ pub(super) fn restore_oldest<S: JournalStore>(
     limits: Limits,
     seed: u128,
 ) -> Result<Start, OpenError<S::Error>> {
-    for sequence in listing.snapshots.iter().skip(1) {
+    for sequence in kept(listing).take(1) {
         let start = restore(store, core::iter::once(sequence), limits, seed)?;
         if start.snapshot.is_none() {
             return Err(OpenError::Corrupt(Corruption::Snapshot { sequence: *sequence }));
         }
     }
-    let start = restore(store, listing.snapshots.iter().take(1), limits, seed)?;
+    let start = restore(store, kept(listing).rev().take(1), limits, seed)?;
     match start.damaged[..] {
         [] => Ok(start),
         [sequence, ..] => Err(OpenError::Corrupt(Corruption::Snapshot { sequence })),
@@ -175,9 +180,11 @@ pub(super) fn read<S: JournalStore>(
         end: None,
         waiting: VecDeque::new(),
         mark: Sequence(0),
+        kept: kept(listing).nth(1).copied().unwrap_or_default(),
         snapshots: whole.map(|&sequence| (sequence, None)).collect(),
         replayed: 0,
         dropped: 0,
+        damaged: None,
     };
     for &segment in &listing.segments {
         let bytes = store.read(Part::Segment(segment)).map_err(OpenError::Store)?;
@@ -192,6 +199,11 @@ pub(super) fn read<S: JournalStore>(
     let least = known.max(known_by_caller);
     if end < least {
         return Err(OpenError::Corrupt(Corruption::Short { recovered: end, known: least }));
+    }
+    if let Some((last, corruption)) = reader.damaged
+        && end < last
+    {
+        return Err(OpenError::Corrupt(corruption));
     }
     let mut unsynced = Vec::new();
     while let Some(group) = reader.waiting.pop_front() {
@@ -233,34 +245,69 @@ struct Reader {
     waiting: VecDeque<Waiting>,
     /// Up to here groups say that the journal was synced.
     mark: Sequence,
+    /// The older of the last two snapshots: the journal since is kept. 0 if there are not two.
+    kept: Sequence,
     snapshots: Vec<(Sequence, Option<u64>)>,
     replayed: u64,
     /// Bytes after the last whole group.
     dropped: u64,
+    /// A copy is damaged that had been synced: what was written after it must be there, up to this change.
+    damaged: Option<(Sequence, Corruption)>,
 }
 
 impl Reader {
     fn segment(&mut self, segment: u64, bytes: &[u8]) -> Result<(), Corruption> {
         let mut offset = 0_usize;
+        // A segment may begin with copies of what waits.
+        let mut next = self.waiting.front().map_or(self.next(), |waiting| waiting.first);
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
             if self.end.is_none() {
                 self.ledger.adopt(rest);
             }
             let Some(group) = read_group(rest, self.ledger.salt()) else {
-                return self.torn(segment, offset, rest);
+                return self.torn(segment, offset, next, rest);
             };
             self.group(segment, offset, &group, rest.get(..group.len).unwrap_or(rest))?;
+            next = Sequence(group.header.last.0.saturating_add(1));
             offset = offset.saturating_add(group.len);
         }
         Ok(())
     }
 
-    /// Bytes that are no group. They are the end of the journal unless a later group, here or in a later segment, says
-    /// that what should be there was synced.
-    fn torn(&mut self, segment: u64, offset: usize, rest: &[u8]) -> Result<(), Corruption> {
-        let next = self.end.map_or(Sequence(1), |(last, _)| Sequence(last.0.saturating_add(1)));
-        if later_groups(rest, self.ledger.salt()).any(|group| group.header.synced >= next) {
-            return Err(Corruption::Damaged { segment, offset });
+    /// The change that comes after all that were read.
+    fn next(&self) -> Sequence {
+        self.end.map_or(Sequence(1), |(last, _)| Sequence(last.0.saturating_add(1)))
+    }
+
+    /// Bytes that are no group, where `next` was or is a copy of it. They are the end of the segment unless a later group
+    /// in it says that what should be there was synced.
+    fn torn(&mut self, segment: u64, offset: usize, next: Sequence, rest: &[u8]) -> Result<(), Corruption> {
+        let damaged = Corruption::Damaged { segment, offset };
+        if self.end.is_none() && self.ledger.sequence() == Sequence(0) {
+            // Without the first group nothing can be verified, since the salt is in it. Headers tell by their form.
+            let headers = (0..rest.len()).step_by(8).filter_map(|at| Some((at, read_header(rest.get(at..)?)?.0)));
+            for (at, header) in headers {
+                if header.synced >= header.first || header.first > header.last {
+                    continue;
+                }
+                if at == 0 && header.first > next {
+                    return Err(Corruption::NoStart);
+                }
+                if header.synced >= next {
+                    return Err(damaged);
+                }
+            }
+        }
+        let salt = self.ledger.salt();
+        for group in later_groups(rest, salt).filter(|group| group.header.synced >= next) {
+            if group.header.synced >= self.next() {
+                return Err(damaged);
+            }
+            // Copies are damaged and nothing else, or this group would not be the next. A segment that a snapshot began
+            // has no copies.
+            if group.header.first <= self.next() {
+                self.damaged = Some((group.header.last, damaged));
+            }
         }
         self.dropped = rest.len() as u64;
         Ok(())
@@ -272,7 +319,7 @@ impl Reader {
         let (last, checksum) = match self.end {
             Some(end) => end,
             // What came before was dropped with an older snapshot, or this is the first of all.
-            None => (Sequence(header.first.0.saturating_sub(1)), header.previous),
+            None => (self.kept.min(Sequence(header.first.0.saturating_sub(1))), header.previous),
         };
         let expected = Sequence(last.0.saturating_add(1));
         let out_of_order = Corruption::OutOfOrder { segment, offset, expected, found: header.first };
@@ -289,6 +336,8 @@ impl Reader {
             let known = self.waiting.get(at).filter(|known| known.first == header.first && known.segment < segment);
             let known = known.ok_or(out_of_order)?;
             if known.checksum == group.checksum {
+                // Whoever copied it has reported what was torn.
+                self.dropped = 0;
                 return Ok(());
             }
             if known.previous != header.previous {
@@ -321,12 +370,11 @@ impl Reader {
         Ok(())
     }
 
-    /// Segments before the oldest snapshot are not needed. Dropping them may have been cut short, or undone by a crash, so
-    /// what is there of them need not be without gaps.
+    /// Segments before the last two snapshots are not needed. Dropping them may have been cut short, or undone by a crash,
+    /// so what is there of them need not be without gaps.
     fn skip_dropped(&mut self, first: Sequence) {
-        let oldest = self.snapshots.first().map_or(Sequence(0), |&(oldest, _)| oldest);
-        let is_gap = self.end.is_some_and(|(last, _)| last < oldest && last.0.saturating_add(1) < first.0);
-        if is_gap && first.0 <= oldest.0.saturating_add(1) {
+        let is_gap = self.end.is_some_and(|(last, _)| last < self.kept && last.0.saturating_add(1) < first.0);
+        if is_gap && first.0 <= self.kept.0.saturating_add(1) {
             self.end = None;
             self.waiting.clear();
         }

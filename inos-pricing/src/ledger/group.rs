@@ -61,7 +61,22 @@ pub(crate) struct Group<'a> {
 /// `salt` is the ledger's: who chooses what is in a journal cannot choose bytes that look like a group. Only a header that
 /// fits has more bytes hashed than its own.
 pub(crate) fn read_group(bytes: &[u8], salt: u64) -> Option<Group<'_>> {
-    let (checked, _) = bytes.split_at_checked(CHECKED_BYTES)?;
+    let (header, len) = read_header(bytes)?;
+    let (checked, rest) = bytes.split_at_checked(CHECKED_BYTES)?;
+    if Reader(rest).u64()? != xxh3_64_with_seed(checked, salt) {
+        return None;
+    }
+    let (covered, trailer) = bytes.get(..len)?.split_last_chunk::<TRAILER_BYTES>()?;
+    let checksum = u64::from_le_bytes(*trailer);
+    if xxh3_64_with_seed(covered, salt) != checksum {
+        return None;
+    }
+    Some(Group { header, body: covered.get(HEADER_BYTES..)?, checksum, len })
+}
+
+/// What may be the header at the start of `bytes`, with the length of its group, by its form alone: nothing is compared
+/// with a checksum.
+pub(crate) fn read_header(bytes: &[u8]) -> Option<(Header, usize)> {
     let mut reader = Reader(bytes);
     if *reader.array::<4>()? != MAGIC {
         return None;
@@ -81,15 +96,7 @@ pub(crate) fn read_group(bytes: &[u8], salt: u64) -> Option<Group<'_>> {
         expired: reader.u32()?,
         records: reader.u32()?,
     };
-    if reader.u64()? != xxh3_64_with_seed(checked, salt) {
-        return None;
-    }
-    let (covered, trailer) = bytes.get(..len)?.split_last_chunk::<TRAILER_BYTES>()?;
-    let checksum = u64::from_le_bytes(*trailer);
-    if xxh3_64_with_seed(covered, salt) != checksum {
-        return None;
-    }
-    Some(Group { header, body: covered.get(HEADER_BYTES..)?, checksum, len })
+    Some((header, len))
 }
 
 /// The salt of a ledger whose first group is at the start of `bytes`: what it says of the group before, as there is none.

@@ -400,7 +400,9 @@ fn a_chain_costs_what_it_is_long() {
         assert_eq!(ledger.balance(ALICE).0, before.balance(ALICE).0);
         elapsed
     };
-    let (short, long) = (time(1_000), time(8_000));
+    // The shortest of several: the machine does other things, too.
+    let shortest = |len| (0..5).map(|_| time(len)).min().unwrap();
+    let (short, long) = (shortest(1_000), shortest(8_000));
     assert!(long < short * 24 + Duration::from_millis(20), "{short:?}, {long:?}");
 }
 

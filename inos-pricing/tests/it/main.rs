@@ -8,6 +8,7 @@ mod allocate;
 mod bignum;
 mod budget;
 mod differential;
+mod durable;
 mod golden_state;
 mod hostile;
 mod meter;

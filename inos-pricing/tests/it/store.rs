@@ -4,7 +4,7 @@
 //! is struck in turn, by a cut of the power, a kill, and each fault.
 
 #[cfg(not(target_arch = "wasm32"))]
-mod directory;
+pub(crate) mod directory;
 mod disk;
 mod laws;
 mod memory;

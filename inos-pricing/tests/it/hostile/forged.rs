@@ -2,15 +2,15 @@
 //! used, and audited, like any other. Method: words changed by hand and at random, and all checksums made to fit.
 
 use inos_pricing::{
-    AccountId, AccountKind, Corruption, DurableLedger, FlowWindow, JournalStore, Ledger, Limits, MemoryStore, Millis,
-    OpenError, Sequence, SnapshotError, Tail, Transaction, TxId, Violation,
+    AccountId, AccountKind, Corruption, Credits, DurableLedger, FlowWindow, JournalStore, Ledger, Limits, MemoryStore,
+    Millis, OpenError, Remainder, Sequence, SnapshotError, Tail, Transaction, TxId, Violation,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use super::random::{History, Rng, TINY, history, random};
-use super::{ALICE, START, apply, id, opened, opening, pay};
+use super::{ALICE, START, apply, id, id_at, opened, opening, pay};
 
 /// The bytes of a snapshot before its state: magic, salt, checksum.
 const PREFIX: usize = 20;
@@ -20,6 +20,9 @@ const ACCOUNTS: usize = PREFIX + 20 + 32 + 8;
 
 /// The header of a commit group.
 const HEADER: usize = 80;
+
+/// Room to name whatever is remembered.
+const ROOMY: Limits = Limits { max_ids: 2_000, ..TINY };
 
 /// A snapshot with a checksum that fits.
 fn sealed(mut snapshot: Vec<u8>) -> Vec<u8> {
@@ -165,6 +168,20 @@ fn use_it(ledger: &mut Ledger, rng: &mut Rng, sent: &[TxId]) {
     let mut sent = sent.to_vec();
     let mut unique = 1 << 70;
     let mut clock = ledger.clock().map_or(START, |clock| clock.0);
+    // Whatever is remembered is named.
+    for (named, unique) in sent.chunks(25).zip((1_u128 << 72..).step_by(50)) {
+        let (now, each) = (clock.min(TxId::MAX_TIME.0), named.iter().zip((unique..).step_by(2)));
+        let batch: Vec<Transaction> = each
+            .flat_map(|(&named, unique)| {
+                let (one, two) = (id_at(now, unique), id_at(now, unique + 1));
+                [
+                    Transaction::refund(one, named, Credits(1)),
+                    Transaction::capture(two, named, Credits(1), Remainder::Keep),
+                ]
+            })
+            .collect();
+        let _ = ledger.apply(Millis(now), &batch, &mut Vec::new(), &mut Vec::new());
+    }
     for round in 0..6 {
         clock = clock.min(TxId::MAX_TIME.0 - 200_000);
         let batch: Vec<Transaction> = (0..30).map(|_| random(rng, clock, &mut sent, &mut unique)).collect();
@@ -209,7 +226,7 @@ fn a_forged_snapshot_is_refused_or_can_be_used() {
                 let (at, from) = (rng.at(forged.len() - 24), rng.at(forged.len() - 24));
                 tamper(&mut rng, &mut forged, at, at + 8, from);
             }
-            match Ledger::restore(&sealed(forged), TINY, 4) {
+            match Ledger::restore(&sealed(forged), ROOMY, 4) {
                 Ok(mut ledger) => {
                     accepted += 1;
                     if rng.below(4) == 0 {
@@ -247,7 +264,7 @@ fn a_forged_journal_is_refused_or_can_be_used() {
                 previous = reseal(group, previous, salt);
             }
             let journal = forged.concat();
-            let mut ledger = Ledger::new(TINY, 4);
+            let mut ledger = Ledger::new(ROOMY, 4);
             let replayed = ledger.replay(&journal);
             if replayed.is_ok() {
                 accepted += 1;

@@ -123,7 +123,8 @@ fn time_of_scan(count: u32) -> Duration {
 #[cfg(not(target_arch = "wasm32"))] // no clock
 #[test]
 fn planted_headers_cost_what_they_are_long() {
-    let (small, large) = (time_of_scan(1_000), time_of_scan(8_000));
+    let shortest = |count| (0..5).map(|_| time_of_scan(count)).min().unwrap();
+    let (small, large) = (shortest(1_000), shortest(8_000));
     assert!(large < small * 24 + Duration::from_millis(20), "eight times the bytes: {small:?}, then {large:?}");
 }
 

@@ -13,12 +13,12 @@ use inos_pricing::{FileError, FileName, FileOperation, FileStore, JournalStore, 
 use super::laws::{Place, laws};
 
 /// A new directory, removed with the value.
-pub(super) struct Scratch {
-    pub(super) path: PathBuf,
+pub(crate) struct Scratch {
+    pub(crate) path: PathBuf,
 }
 
 impl Scratch {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("inos-pricing-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
