@@ -95,6 +95,23 @@ impl Accounts {
         self.index.find(self.index.hash(id.0), |slot| self.list[slot as usize].id == id)
     }
 
+    pub(super) fn hash(&self, id: AccountId) -> u32 {
+        self.index.hash(id.0)
+    }
+
+    /// The first account with this hash, without a look at it.
+    pub(super) fn guess(&self, hash: u32) -> Option<u32> {
+        self.index.find(hash, |_| true)
+    }
+
+    /// A guess that is the account with this id.
+    pub(super) fn confirm(&self, guess: Option<u32>, id: AccountId) -> Option<u32> {
+        let account = self.list.get(guess? as usize)?;
+        // What a transfer reads and writes of it is in other cache lines than its id.
+        core::hint::black_box((account.balance.credits_posted, account.flow.newest()));
+        if account.id == id { guess } else { None }
+    }
+
     /// Opens an account that is not open.
     pub(super) fn open(&mut self, id: AccountId, kind: AccountKind) {
         let slot = u32::try_from(self.list.len()).expect("the number of accounts is limited to 32 bits");

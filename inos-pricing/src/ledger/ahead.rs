@@ -37,15 +37,26 @@ impl Ahead {
         }
         let next = &batch[position..batch.len().min(position.saturating_add(WINDOW))];
         (self.start, self.len) = (position, next.len());
-        for (found, transaction) in self.found.iter_mut().zip(next) {
-            let hash = ledger.records.hash(transaction.id);
-            ledger.records.touch(hash);
-            *found = Found { hash, sides: (None, None) };
+        // In stages: each asks for memory without waiting for what the same stage asked for before.
+        let mut hashes = [(0, 0); WINDOW];
+        for ((found, hashes), transaction) in self.found.iter_mut().zip(&mut hashes).zip(next) {
+            *found = Found { hash: ledger.records.hash(transaction.id), sides: (None, None) };
+            if let Some((from, to)) = sides(&transaction.operation) {
+                *hashes = (ledger.accounts.hash(from), ledger.accounts.hash(to));
+            }
+        }
+        for found in &self.found[..self.len] {
+            ledger.records.touch(found.hash);
+        }
+        for (found, hashes) in self.found.iter_mut().zip(hashes).take(self.len) {
+            found.sides = (ledger.accounts.guess(hashes.0), ledger.accounts.guess(hashes.1));
         }
         for (found, transaction) in self.found.iter_mut().zip(next) {
-            if let Some((from, to)) = sides(&transaction.operation) {
-                found.sides = (ledger.accounts.find(from), ledger.accounts.find(to));
-            }
+            let Some((from, to)) = sides(&transaction.operation) else {
+                found.sides = (None, None);
+                continue;
+            };
+            found.sides = (ledger.accounts.confirm(found.sides.0, from), ledger.accounts.confirm(found.sides.1, to));
         }
         self.found[0]
     }

@@ -79,6 +79,11 @@ impl Flow {
         Credits(present.saturating_add(left))
     }
 
+    /// The day in which something was paid last.
+    pub(super) fn newest(&self) -> u64 {
+        self.0[2].window
+    }
+
     /// Whether something was paid in a window later than the present ones.
     pub(super) fn is_after(&self, windows: &Windows) -> bool {
         self.0.iter().zip(&windows.0).any(|(bucket, &window)| bucket.window > window)

@@ -39,6 +39,7 @@ impl Index {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "32 bits of the hash are kept")]
+    #[inline]
     pub(super) fn hash(&self, id: u128) -> u32 {
         siphash::<1, 3>(self.key, id) as u32
     }
