@@ -10,6 +10,9 @@ use crate::{Millis, TxId};
 /// The end of a chain of slots.
 const END: u32 = u32::MAX;
 
+/// No chain: no record is kept from a time that late.
+const NOTHING_GROWS: (Millis, u32) = (Millis(u64::MAX), END);
+
 /// Records in a vector of slots that are reused; found by id through an index, forgotten by age through chains of the
 /// records that are kept from the same millisecond.
 #[derive(Clone)]
@@ -21,11 +24,19 @@ pub(super) struct Records {
     /// The first of the chain of records by [`Record::kept_from`]: those that one watermark decides, and those that can
     /// be refunded. Open holds and streams are in no chain: they are kept at any age.
     by_age: [BTreeMap<Millis, u32>; 2],
+    /// The chain of each kind that grew last, which is in no map: in a batch it is nearly always the same.
+    growing: [(Millis, u32); 2],
 }
 
 impl Records {
     pub(super) fn new(seed: u128) -> Self {
-        Self { slots: Vec::new(), index: Index::new(seed), free: END, by_age: [BTreeMap::new(), BTreeMap::new()] }
+        Self {
+            slots: Vec::new(),
+            index: Index::new(seed),
+            free: END,
+            by_age: [BTreeMap::new(), BTreeMap::new()],
+            growing: [NOTHING_GROWS; 2],
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -79,27 +90,41 @@ impl Records {
 
     /// Lets a record age: from now on it is forgotten when the watermarks pass its [`Record::kept_from`].
     pub(super) fn age(&mut self, slot: u32) {
-        let record = &mut self.slots[slot as usize];
-        let first = self.by_age[usize::from(record.is_refundable())].entry(record.kept_from()).or_insert(END);
-        record.next = *first;
-        *first = slot;
+        let record = &self.slots[slot as usize];
+        let (kind, key) = (usize::from(record.is_refundable()), record.kept_from());
+        if self.growing[kind].0 != key {
+            self.settle(kind);
+            self.growing[kind] = (key, self.by_age[kind].remove(&key).unwrap_or(END));
+        }
+        self.slots[slot as usize].next = self.growing[kind].1;
+        self.growing[kind].1 = slot;
     }
 
-    /// Takes back the last [`age`](Self::age).
+    /// Takes back the last [`age`](Self::age) of the chain that the record is in.
     pub(super) fn unage(&mut self, slot: u32) {
         let record = &self.slots[slot as usize];
-        let (chains, key, next) =
-            (&mut self.by_age[usize::from(record.is_refundable())], record.kept_from(), record.next);
-        if next == END {
-            chains.remove(&key);
-        } else {
-            chains.insert(key, next);
+        let (kind, key, next) = (usize::from(record.is_refundable()), record.kept_from(), record.next);
+        if self.growing[kind].0 != key {
+            self.settle(kind);
+            self.by_age[kind].remove(&key);
         }
+        self.growing[kind] = (key, next);
+    }
+
+    /// Puts the chain that grew last among the others of its kind.
+    fn settle(&mut self, kind: usize) {
+        let (key, first) = self.growing[kind];
+        if first != END {
+            self.by_age[kind].insert(key, first);
+        }
+        self.growing[kind] = NOTHING_GROWS;
     }
 
     /// Forgets every ageing record that is kept from before `watermark`, and those that can be refunded only if it is
     /// before `refund_mark`, too. O(log n) for each, amortised over its insertion.
     pub(super) fn forget(&mut self, watermark: Millis, refund_mark: Millis) {
+        self.settle(0);
+        self.settle(1);
         for (chains, mark) in self.by_age.iter_mut().zip([watermark, watermark.min(refund_mark)]) {
             while let Some(entry) = chains.first_entry() {
                 if *entry.key() >= mark {
