@@ -7,7 +7,10 @@ use super::Ledger;
 use crate::{AccountId, Operation, Transaction};
 
 /// Transactions that are looked up together: enough to overlap their waits, few enough for their lines to stay cached.
-const WINDOW: usize = 32;
+pub(super) const WINDOW: usize = 32;
+
+/// The positions of two accounts that a transaction names, as far as they were looked up.
+pub(super) type Sides = (Option<u32>, Option<u32>);
 
 /// What was found for one transaction.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,7 +18,7 @@ pub(super) struct Found {
     /// The hash of its id.
     pub(super) hash: u32,
     /// The accounts that it names, if they were open; one that was not may be by now.
-    pub(super) sides: (Option<u32>, Option<u32>),
+    pub(super) sides: Sides,
 }
 
 /// The transactions from `start` on.

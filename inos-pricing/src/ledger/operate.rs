@@ -1,5 +1,6 @@
 //! What each operation does to accounts, holds and streams.
 
+use super::ahead::Sides;
 use super::chain::Change;
 use super::record::{Effect, Kind, State};
 use super::stream::Stream;
@@ -11,12 +12,7 @@ impl Ledger {
     /// the id.
     ///
     /// `sides` are the accounts of a transfer or hold, where they were looked up before.
-    pub(super) fn execute(
-        &mut self,
-        now: Millis,
-        operation: &Operation,
-        sides: (Option<u32>, Option<u32>),
-    ) -> Result<Effect, Rejection> {
+    pub(super) fn execute(&mut self, now: Millis, operation: &Operation, sides: Sides) -> Result<Effect, Rejection> {
         match *operation {
             Operation::Open { account, kind } => self.open(account, kind)?,
             Operation::Transfer { from, to, amount } => {
@@ -86,7 +82,7 @@ impl Ledger {
     fn payable(
         &mut self,
         (from, to): (AccountId, AccountId),
-        found: (Option<u32>, Option<u32>),
+        found: Sides,
         amount: Credits,
     ) -> Result<(u32, u32), Rejection> {
         let find = |found: Option<u32>, account, side| {

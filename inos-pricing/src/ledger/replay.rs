@@ -1,7 +1,8 @@
 //! A ledger from its journal.
 
+use super::ahead::{Sides, WINDOW};
 use super::group::{BURNT, Group, LINKED, first_salt, read_group};
-use super::record::{Kind, Record};
+use super::record::{BURNT_BYTES, Kind, Record};
 use super::{Ledger, Mode};
 use crate::bytes::Reader;
 use crate::{AccountId, AccountKind, Credits, Link, Millis, Operation, Remainder, Sequence, Transaction, TxId};
@@ -127,12 +128,30 @@ impl Ledger {
             return None;
         }
         let mut reader = Reader(group.body);
-        for _ in 0..header.records {
+        for record in 0..header.records as usize {
+            if record % WINDOW == 0 {
+                self.look_ahead(reader.0);
+            }
             self.replay_record(now, &mut reader)?;
         }
         let padding = reader.0;
         let is_padding = padding.len() < 8 && padding.iter().all(|&byte| byte == 0);
         (is_padding && self.sequence == header.last).then_some(())
+    }
+
+    /// Brings what the next records will look up nearer to the processor, as [`Ahead`](super::Ahead) does.
+    fn look_ahead(&self, mut records: &[u8]) {
+        for _ in 0..WINDOW {
+            let mut reader = Reader(records);
+            let (Some(tag), Some(id)) = (reader.u8(), reader.u128()) else { return };
+            let Some(len) = record_len(tag) else { return };
+            self.records.touch(self.records.hash(TxId(id)));
+            if let (1, Some(from), Some(to)) = (tag, reader.u32(), reader.u32()) {
+                self.accounts.touch(from);
+                self.accounts.touch(to);
+            }
+            records = records.get(len..).unwrap_or_default();
+        }
     }
 
     fn replay_record(&mut self, now: Millis, reader: &mut Reader<'_>) -> Option<()> {
@@ -145,10 +164,10 @@ impl Ledger {
             self.remember(hash, record);
             return (tag & LINKED == 0).then_some(());
         }
-        let transaction = self.read_transaction(kind, tag, reader)?;
+        let (transaction, sides) = self.read_transaction(kind, tag, reader)?;
         super::check_content(&transaction.operation).ok()?;
         let hash = self.unknown(transaction.id)?;
-        let effect = self.execute(now, &transaction.operation, (None, None)).ok()?;
+        let effect = self.execute(now, &transaction.operation, sides).ok()?;
         self.record_applied(now, hash, &transaction, effect);
         Some(())
     }
@@ -159,12 +178,14 @@ impl Ledger {
         self.records.find(hash, id).is_none().then_some(hash)
     }
 
-    fn read_transaction(&self, kind: Kind, tag: u8, reader: &mut Reader<'_>) -> Option<Transaction> {
+    /// A transaction, and the accounts that it names by their positions.
+    fn read_transaction(&self, kind: Kind, tag: u8, reader: &mut Reader<'_>) -> Option<(Transaction, Sides)> {
         let id = TxId(reader.u128()?);
-        let account = |reader: &mut Reader<'_>| {
-            let position = usize::try_from(reader.u32()?).ok()?;
-            Some(self.accounts.list().get(position)?.id)
-        };
+        let mut sides = (None, None);
+        if let Kind::Transfer | Kind::Hold | Kind::OpenStream = kind {
+            sides = (Some(reader.u32()?), Some(reader.u32()?));
+        }
+        let account = |position: Option<u32>| Some(self.accounts.list().get(position? as usize)?.id);
         let credits = |reader: &mut Reader<'_>| reader.u64().map(Credits);
         let named = |reader: &mut Reader<'_>| reader.u128().map(TxId);
         let operation = match kind {
@@ -178,10 +199,10 @@ impl Ledger {
                 Operation::Open { account, kind }
             }
             Kind::Transfer => {
-                Operation::Transfer { from: account(reader)?, to: account(reader)?, amount: credits(reader)? }
+                Operation::Transfer { from: account(sides.0)?, to: account(sides.1)?, amount: credits(reader)? }
             }
             Kind::Hold => {
-                let (from, to, amount) = (account(reader)?, account(reader)?, credits(reader)?);
+                let (from, to, amount) = (account(sides.0)?, account(sides.1)?, credits(reader)?);
                 Operation::Hold { from, to, amount, deadline: Millis(reader.u64()?) }
             }
             Kind::Capture => {
@@ -196,7 +217,7 @@ impl Ledger {
             Kind::Release => Operation::Release { hold: named(reader)? },
             Kind::Refund => Operation::Refund { original: named(reader)?, amount: credits(reader)? },
             Kind::OpenStream => {
-                let (from, to) = (account(reader)?, account(reader)?);
+                let (from, to) = (account(sides.0)?, account(sides.1)?);
                 Operation::OpenStream { from, to, reserve: credits(reader)?, per_hour: credits(reader)? }
             }
             Kind::TopUp => Operation::TopUp { stream: named(reader)?, amount: credits(reader)? },
@@ -205,6 +226,19 @@ impl Ledger {
             Kind::CloseStream => Operation::CloseStream { stream: named(reader)? },
         };
         let link = if tag & LINKED == 0 { Link::End } else { Link::Next };
-        Some(Transaction { id, operation, link })
+        Some((Transaction { id, operation, link }, sides))
     }
+}
+
+/// The length of a record by its tag.
+fn record_len(tag: u8) -> Option<usize> {
+    if tag & BURNT != 0 {
+        return BURNT_BYTES.checked_add(1);
+    }
+    Some(match Kind::of(tag & !LINKED)? {
+        Kind::Transfer | Kind::Release | Kind::Settle | Kind::CloseStream => 33,
+        Kind::Open => 34,
+        Kind::Hold | Kind::Refund | Kind::OpenStream | Kind::TopUp | Kind::SetRate => 41,
+        Kind::Capture => 42,
+    })
 }
