@@ -472,6 +472,10 @@ fn the_ledger_does_what_its_twin_does() {
     let answers: u64 = reached.iter().filter(|(name, _)| !per_batch.contains(name)).map(|(_, count)| count).sum();
     let refused = answers - reached["applied"] - reached["exists"];
     let percent = refused * 100 / answers;
+    println!(
+        "{answers} transactions beside the twin, {percent} % refused, {} applied in chains",
+        reached["chain applied"]
+    );
     assert!((35..=65).contains(&percent), "about half of the transactions are refused: {percent} %, {reached:?}");
     for (name, count) in &reached {
         assert!(*count >= 20, "{name} is reached only {count} times: {reached:?}");
