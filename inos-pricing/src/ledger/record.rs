@@ -226,42 +226,24 @@ impl Record {
         record.is_possible().then_some(record)
     }
 
-    /// What the journal says of a record whose id was burnt, besides its kind.
+    /// What the journal says of a record whose id was burnt, besides its kind: of its canonical bytes the content, option
+    /// and verdict, and the number.
     pub(super) fn to_burnt(self) -> [u8; BURNT_BYTES] {
+        let whole = self.to_bytes();
         let mut bytes = [0; BURNT_BYTES];
-        bytes[..16].copy_from_slice(&self.id.0.to_le_bytes());
-        bytes[16..32].copy_from_slice(&self.first.to_le_bytes());
-        bytes[32..48].copy_from_slice(&self.second.to_le_bytes());
-        bytes[48..56].copy_from_slice(&self.amount.to_le_bytes());
-        bytes[56..64].copy_from_slice(&self.extra.to_le_bytes());
-        bytes[64..66].copy_from_slice(&[self.option, self.verdict as u8]);
-        bytes[66..].copy_from_slice(&self.number.to_le_bytes());
+        bytes[..64].copy_from_slice(&whole[..64]);
+        bytes[64..66].copy_from_slice(&whole[89..91]);
+        bytes[66..].copy_from_slice(&whole[64..72]);
         bytes
     }
 
     /// The record of bytes that [`to_burnt`](Self::to_burnt) could have made of a burnt record, or `None`.
     pub(super) fn from_burnt(kind: Kind, bytes: &[u8; BURNT_BYTES]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let (id, first, second) = (TxId(reader.u128()?), reader.u128()?, reader.u128()?);
-        let (amount, extra) = (reader.u64()?, reader.u64()?);
-        let (option, verdict, number) = (reader.u8()?, VerdictCode::of(reader.u8()?)?, reader.u64()?);
-        let (remaining, settled, state) = (Credits::ZERO, Millis::ZERO, State::None);
-        let record = Self {
-            id,
-            first,
-            second,
-            amount,
-            extra,
-            number,
-            remaining,
-            settled,
-            next: 0,
-            kind,
-            option,
-            verdict,
-            state,
-        };
-        (!record.is_applied() && record.is_possible()).then_some(record)
+        let mut whole = [0; RECORD_BYTES];
+        whole[..64].copy_from_slice(&bytes[..64]);
+        whole[64..72].copy_from_slice(&bytes[66..]);
+        whole[88..].copy_from_slice(&[kind as u8, bytes[64], bytes[65], State::None as u8]);
+        Self::from_bytes(&whole).filter(|record| !record.is_applied())
     }
 
     /// Whether the fields fit each other, as far as the record alone can tell.
