@@ -3,7 +3,7 @@
 
 use inos_pricing::{
     AccountId, AccountKind, Balance, Credits, Field, Ledger, LedgerError, Limits, Millis, Outcome, Rejection,
-    Remainder, Sequence, Side, Transaction, TxId,
+    Remainder, Sequence, Side, StreamStatus, Transaction, TxId,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -400,6 +400,30 @@ fn a_refused_batch_changes_nothing() {
         Ok(Sequence(8)),
         "the longest step"
     );
+}
+
+#[test]
+fn a_stream_is_unpaid_from_the_millisecond_at_which_it_runs_dry() {
+    let mut ledger = opened(LIMITS);
+    // A credit in 100 ms, and three of them; the first millisecond at which all three are owed is the 300th.
+    applied(&mut ledger, START, Transaction::open_stream(id(5), ALICE, BOB, Credits(3), Credits(36_000)));
+    let dry = Millis(START + 300);
+    assert_eq!(ledger.runway(id(5)), Some(dry));
+    let stream = ledger.stream(id(5)).unwrap();
+    assert_eq!(stream.status(Millis(START + 299)), StreamStatus::Paid { until: Some(dry) });
+    assert_eq!((stream.owed(Millis(START + 299)), stream.reserve(Millis(START + 299))), (Credits(2), Credits(1)));
+    assert_eq!(stream.status(dry), StreamStatus::Unpaid { since: dry });
+    assert_eq!((stream.owed(dry), stream.reserve(dry)), (Credits(3), Credits(0)));
+
+    // Settled late, it is unpaid since then; topped up, it pays from the top-up on.
+    applied(&mut ledger, START + 900, Transaction::settle(id(6), id(5)));
+    let stream = ledger.stream(id(5)).unwrap();
+    assert_eq!(stream.status(Millis(START + 900)), StreamStatus::Unpaid { since: dry });
+    applied(&mut ledger, START + 950, Transaction::top_up(id(7), id(5), Credits(1)));
+    assert_eq!(ledger.runway(id(5)), Some(Millis(START + 1_050)));
+    applied(&mut ledger, START + 960, Transaction::set_rate(id_at(START + 960, 8), id(5), Credits(0)));
+    assert_eq!(ledger.runway(id(5)), None, "it rests");
+    assert_eq!(ledger.runway(id(4)), None, "it is no stream");
 }
 
 #[test]

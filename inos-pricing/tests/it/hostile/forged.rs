@@ -2,8 +2,8 @@
 //! used, and audited, like any other. Method: words changed by hand and at random, and all checksums made to fit.
 
 use inos_pricing::{
-    AccountId, AccountKind, Corruption, Credits, DurableLedger, FlowWindow, JournalStore, Ledger, Limits, MemoryStore,
-    Millis, OpenError, Remainder, Sequence, SnapshotError, Tail, Transaction, TxId, Violation,
+    AccountId, AccountKind, Corruption, Credits, DurableLedger, FlowWindow, JournalError, JournalStore, Ledger, Limits,
+    MemoryStore, Millis, OpenError, Remainder, Sequence, SnapshotError, Tail, Transaction, TxId, Violation,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -284,4 +284,28 @@ fn a_forged_journal_is_refused_or_can_be_used() {
     }
     let counts = format!("{accepted} accepted, {refused} refused, {opened} opened");
     assert!(accepted > 3_000 && refused > 3_000 && opened > 500, "{counts}");
+}
+
+/// What is too old stays too old: a journal whose watermarks go back is none.
+#[test]
+fn watermarks_do_not_go_back() {
+    let mut written = Ledger::new(TINY, 4);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    written.pulse(Millis(START), &mut first).unwrap();
+    written.pulse(Millis(START + 10), &mut second).unwrap();
+    let salt = salt(&first);
+    let checksum = u64::from_le_bytes(*first.last_chunk().unwrap());
+    // Watermark and refund watermark, each alone.
+    for at in [32, 40] {
+        let mut forged = second.clone();
+        let mark = u64::from_le_bytes(*forged[at..].first_chunk().unwrap());
+        forged[at..at + 8].copy_from_slice(&(mark - 11).to_le_bytes());
+        reseal(&mut forged, checksum, salt);
+        let mut ledger = Ledger::new(TINY, 4);
+        ledger.replay(&first).unwrap();
+        assert!(matches!(ledger.replay(&forged), Err(JournalError::Impossible { offset: 0, .. })), "{at}");
+    }
+    let mut ledger = Ledger::new(TINY, 4);
+    ledger.replay(&first).unwrap();
+    assert_eq!(ledger.replay(&second), Ok(written.sequence()));
 }
